@@ -16,7 +16,8 @@ const sha256 = /^sha256:[0-9a-f]{64}$/;
 
 /** @throws InvalidParameter unless `sha256:` and 64 lower-case hex digits */
 export function parseDigest(text: string): Digest {
-  if (!sha256.test(text)) throw new EngineError("InvalidParameter", `invalid digest: ${JSON.stringify(text.slice(0, 80))}`);
+  if (!sha256.test(text))
+    throw new EngineError("InvalidParameter", `invalid digest: ${JSON.stringify(text.slice(0, 80))}`);
   return text as Digest;
 }
 

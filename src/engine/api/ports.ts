@@ -1,0 +1,284 @@
+// What the API needs of the engine, and nothing more: each interface is satisfied by a room and handed over in
+// daemon/assemble.ts. Arguments are parsed and typed (api/<resource>/parse.ts does that at the door); results are the
+// API's own shapes for the newest version (render.ts trims them for older clients). All failures are EngineErrors.
+
+import type { Duplex, Readable } from "node:stream";
+import type { ContainerId, ExecId } from "../../base/ids.ts";
+import type {
+  ContainerConfig,
+  ContainerInspectResponse,
+  ContainerSummary,
+  ContainerTopResponse,
+  ContainerWaitResponse,
+  HostConfig,
+  NetworkingConfig,
+} from "../../spec/docker/container.ts";
+import type { EventMessage, SystemInfo, SystemVersion } from "../../spec/docker/system.ts";
+import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
+import type { Network } from "../../spec/docker/network.ts";
+
+/** Docker's filters, parsed: key → values, each value with whether it is wanted. `{"a":{"x":true}}` and `{"a":["x"]}` both. */
+export type Filters = ReadonlyMap<string, readonly string[]>;
+
+export interface CreateContainerRequest {
+  /** Without the leading slash; undefined lets the engine choose one. */
+  readonly name: string | undefined;
+  /** `os/arch[/variant]` or undefined. */
+  readonly platform: string | undefined;
+  readonly config: ContainerConfig;
+  readonly hostConfig: HostConfig;
+  readonly networkingConfig: NetworkingConfig;
+}
+
+export interface ListContainersRequest {
+  readonly all: boolean;
+  /** Newest n of all states; undefined for no limit. */
+  readonly limit: number | undefined;
+  readonly size: boolean;
+  readonly filters: Filters;
+}
+
+export interface AttachRequest {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Live output from now on. */
+  readonly stream: boolean;
+  /** What was logged so far, first. */
+  readonly logs: boolean;
+}
+
+/**
+ * An open conversation with a process. All errors are thrown before a session exists; afterwards the API only pipes.
+ *
+ * `duplex` readable side: stdout and stderr as 8-byte-header frames (stdcopy), or raw bytes with a tty; it ends when the
+ * process ended and everything was delivered. Writable side: stdin; end() is the end of stdin.
+ */
+export interface AttachSession {
+  readonly tty: boolean;
+  readonly duplex: Duplex;
+  /** The client typed the detach keys or hung up; the process goes on. `byKeys` announces the detach event. */
+  detach(byKeys: boolean): void;
+}
+
+export interface LogsRequest {
+  readonly follow: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  /** Nanoseconds since 1970. */
+  readonly sinceNs: bigint | undefined;
+  readonly untilNs: bigint | undefined;
+  /** Number of last lines, undefined for all. */
+  readonly tail: number | undefined;
+  readonly timestamps: boolean;
+  /** Attributes of the log options before each line. */
+  readonly details: boolean;
+}
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+export interface CreateExecRequest {
+  readonly attachStdin: boolean;
+  readonly attachStdout: boolean;
+  readonly attachStderr: boolean;
+  readonly tty: boolean;
+  readonly cmd: readonly string[];
+  readonly env: readonly string[];
+  readonly user: string;
+  readonly workingDir: string;
+  readonly privileged: boolean;
+  readonly detachKeys: string | undefined;
+  /** [height, width] of the terminal, or undefined. */
+  readonly consoleSize: readonly [number, number] | undefined;
+}
+
+/** GET /exec/{id}/json. Source: Engine API 1.51, operation ExecInspect. */
+export interface ExecInspect {
+  readonly ID: string;
+  readonly Running: boolean;
+  readonly ExitCode: number | null;
+  readonly ProcessConfig: {
+    readonly tty: boolean;
+    readonly entrypoint: string;
+    readonly arguments: readonly string[];
+    readonly privileged: boolean;
+    readonly user: string;
+  };
+  readonly OpenStdin: boolean;
+  readonly OpenStderr: boolean;
+  readonly OpenStdout: boolean;
+  readonly CanRemove: boolean;
+  readonly ContainerID: string;
+  readonly DetachKeys: string;
+  readonly Pid: number;
+}
+
+/** Satisfied by containers/. */
+export interface ContainersPort {
+  /**
+   * @param nameOrId name (with or without "/"), full id, or a unique prefix of an id
+   * @throws NotFound "No such container: x"
+   * @throws InvalidParameter "multiple IDs found with provided prefix: x" (the ids named)
+   */
+  resolve(nameOrId: string): ContainerId;
+  create(
+    request: CreateContainerRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly id: ContainerId; readonly warnings: readonly string[] }>;
+  list(request: ListContainersRequest): Promise<readonly ContainerSummary[]>;
+  inspect(id: ContainerId, size: boolean): Promise<ContainerInspectResponse>;
+  start(id: ContainerId, signal: AbortSignal): Promise<void>;
+  /** @param signalName overrides the container's StopSignal; @param timeoutSeconds overrides StopTimeout, -1 waits for ever */
+  stop(
+    id: ContainerId,
+    signalName: string | undefined,
+    timeoutSeconds: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  restart(
+    id: ContainerId,
+    signalName: string | undefined,
+    timeoutSeconds: number | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** @param signalName "SIGTERM", "TERM", "15"; undefined is SIGKILL */
+  kill(id: ContainerId, signalName: string | undefined): Promise<void>;
+  pause(id: ContainerId): Promise<void>;
+  unpause(id: ContainerId): Promise<void>;
+  rename(id: ContainerId, newName: string): Promise<void>;
+  /** Resolves when the condition is being watched (headers may go out); `result` resolves when it came true. */
+  wait(
+    id: ContainerId,
+    condition: WaitCondition,
+    signal: AbortSignal,
+  ): Promise<{ readonly result: Promise<ContainerWaitResponse> }>;
+  remove(
+    id: ContainerId,
+    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
+  ): Promise<void>;
+  prune(filters: Filters): Promise<{ readonly ContainersDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+  attach(id: ContainerId, request: AttachRequest, signal: AbortSignal): Promise<AttachSession>;
+  resize(id: ContainerId, height: number, width: number): Promise<void>;
+  /** `stream` carries stdcopy frames, or raw bytes with a tty; destroying it stops the reading. */
+  logs(
+    id: ContainerId,
+    request: LogsRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly tty: boolean; readonly stream: Readable }>;
+  top(id: ContainerId, psArgs: string): Promise<ContainerTopResponse>;
+}
+
+/** Satisfied by containers/. */
+export interface ExecsPort {
+  /** @throws NotFound "No such exec instance: x" */
+  resolve(id: string): ExecId;
+  create(containerId: ContainerId, request: CreateExecRequest): Promise<{ readonly id: ExecId }>;
+  /** Runs it; undefined when detached. `consoleSize` is [height, width]. */
+  start(
+    id: ExecId,
+    request: {
+      readonly detach: boolean;
+      readonly tty: boolean;
+      readonly consoleSize: readonly [number, number] | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<AttachSession | undefined>;
+  resize(id: ExecId, height: number, width: number): Promise<void>;
+  inspect(id: ExecId): Promise<ExecInspect>;
+}
+
+/** A line of progress of load and import, as Docker's JSON messages. */
+export interface ProgressMessage {
+  readonly stream?: string;
+  readonly status?: string;
+  readonly id?: string;
+  readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  readonly error?: string;
+  readonly errorDetail?: { readonly message: string };
+}
+
+/** Satisfied by images/. */
+export interface ImagesPort {
+  list(request: {
+    readonly all: boolean;
+    readonly filters: Filters;
+    readonly sharedSize: boolean;
+  }): Promise<readonly ImageSummary[]>;
+  /** @throws NotFound "No such image: x" */
+  inspect(nameOrId: string): Promise<ImageInspect>;
+  history(nameOrId: string): Promise<
+    readonly {
+      readonly Id: string;
+      readonly Created: number;
+      readonly CreatedBy: string;
+      readonly Tags: readonly string[] | null;
+      readonly Size: number;
+      readonly Comment: string;
+    }[]
+  >;
+  /** docker-archive or OCI layout, plain, gzip or zstd. The first yield happens after the archive was recognised. */
+  load(
+    archive: Readable,
+    options: { readonly quiet: boolean; readonly platform: string | undefined },
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage>;
+  /** A root file system as tar becomes an image. */
+  import(
+    archive: Readable,
+    options: {
+      readonly reference: string | undefined;
+      readonly message: string;
+      readonly changes: readonly string[];
+      readonly platform: string | undefined;
+    },
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage>;
+  tag(nameOrId: string, repository: string, tag: string): Promise<void>;
+  remove(
+    nameOrId: string,
+    options: { readonly force: boolean; readonly noPrune: boolean },
+  ): Promise<readonly ImageDeleteResponseItem[]>;
+}
+
+/** Satisfied by network/. */
+export interface NetworksPort {
+  list(filters: Filters): Promise<readonly Network[]>;
+  /** @throws NotFound "network x not found" */
+  inspect(nameOrId: string): Promise<Network>;
+}
+
+/** Satisfied by events/. */
+export interface EventsPort {
+  /** Past events from `sinceNs` (bounded history), then live ones until `untilNs` or abort. Times are nanoseconds since 1970. */
+  subscribe(
+    request: { readonly sinceNs: bigint | undefined; readonly untilNs: bigint | undefined; readonly filters: Filters },
+    signal: AbortSignal,
+  ): AsyncIterable<EventMessage>;
+}
+
+/** Satisfied by daemon/. */
+export interface SystemPort {
+  info(): Promise<SystemInfo>;
+  version(): Promise<SystemVersion>;
+  /** The invariants of durability; an empty list is health. With repair, what could be mended was. */
+  check(options: { readonly repair: boolean }): Promise<readonly CheckFinding[]>;
+}
+
+/** One violated invariant: GET/POST /gantry/check, `gantry system check`. */
+export interface CheckFinding {
+  /** "F1" … "F20"; see docs/durability.md. */
+  readonly invariant: string;
+  readonly subject: string;
+  readonly detail: string;
+  readonly repaired: boolean;
+}
+
+/** Everything that the API is built upon. */
+export interface Engine {
+  readonly containers: ContainersPort;
+  readonly execs: ExecsPort;
+  readonly images: ImagesPort;
+  readonly networks: NetworksPort;
+  readonly events: EventsPort;
+  readonly system: SystemPort;
+}

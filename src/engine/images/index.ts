@@ -1,0 +1,42 @@
+// The face of the image room: references, manifests and configs; load, import, tag, delete.
+// Bytes live in content/, unpacked layers in snapshots/.
+
+import type { ChainId, Digest } from "../../base/digest.ts";
+import type { OciImageConfig } from "../../spec/oci/image.ts";
+import type { ImagesPort } from "../api/ports.ts";
+
+/** An image as containers need it: its config, and the stack of layers to put a writable one on. */
+export interface ResolvedImage {
+  /** Digest of the config: the image id. */
+  readonly id: Digest;
+  readonly config: OciImageConfig;
+  /** Chain id of the top layer; undefined for an image without layers. */
+  readonly topLayer: ChainId | undefined;
+}
+
+/** Who uses an image; asked before one is deleted, so that images/ does not depend on containers/. */
+export interface ImageUsers {
+  /** Containers made from the image. */
+  containersOf(image: Digest): readonly { readonly id: string; readonly running: boolean }[];
+}
+
+export interface Images extends ImagesPort {
+  /**
+   * @param nameOrId reference (normalised as Docker does), full id, or unique prefix of an id
+   * @param platform `os/arch[/variant]` wanted, or undefined
+   * @throws NotFound "No such image: x:latest"; also when only another platform is there, which the message says
+   */
+  resolve(nameOrId: string, platform: string | undefined): Promise<ResolvedImage>;
+  /** The image of a known id, for a container that already has one. */
+  get(id: Digest): Promise<ResolvedImage>;
+  /**
+   * Holds an image while a container is being made of it, so that a delete cannot slip between.
+   * Dispose when the container is in ImageUsers.
+   */
+  hold(id: Digest): Disposable;
+  count(): number;
+  /** Content problems for `system check` (F10): dangling rows, missing blobs and layers, unreferenced ones. */
+  check(options: {
+    readonly repair: boolean;
+  }): Promise<readonly { readonly subject: string; readonly detail: string; readonly repaired: boolean }[]>;
+}

@@ -1,0 +1,26 @@
+// The face of the log room: reading what shims write. The format is Docker's json-file:
+// {"log":"text\n","stream":"stdout","time":"RFC 3339 nano"} per line; rotated files are path.1 (newest) … path.n-1.
+
+import type { Readable } from "node:stream";
+import type { LogsRequest } from "../api/ports.ts";
+
+export interface LogSource {
+  readonly path: string;
+  readonly maxFiles: number;
+  readonly tty: boolean;
+  /** Rendered before each line with details=1: "k=v,k2=v2". */
+  readonly attributes: string;
+  /** Aborted when the container has ended and its last byte is in the file: a follower then reads to the end and stops. */
+  readonly ended: AbortSignal;
+}
+
+export interface LogReader {
+  /** stdcopy frames, or raw bytes with a tty. Memory is bounded; a slow reader only slows itself. */
+  read(source: LogSource, request: LogsRequest, signal: AbortSignal): Readable;
+  /** Everything up to a position of live output (see AttachPosition), for attach with logs=1. */
+  readUntil(
+    source: LogSource,
+    position: { readonly generation: number; readonly offset: number },
+    streams: { readonly stdout: boolean; readonly stderr: boolean },
+  ): Readable;
+}

@@ -1,0 +1,155 @@
+// How the engine speaks to shims: the interface. One shim per running container holds everything that must survive the
+// daemon; the daemon talks to it over a unix socket and to the spawner (which forks shims) over a pipe. The wire format
+// is in docs/shim-protocol.md, the programs in shim/.
+
+import type { Duplex } from "node:stream";
+import type { ContainerId, ExecId } from "../../base/ids.ts";
+
+/** The network interface that the shim makes in the container's namespace. */
+export interface ShimBridgeNetwork {
+  readonly kind: "bridge";
+  /** Host end, at most 15 bytes, and the bridge that becomes its master. */
+  readonly hostInterface: string;
+  readonly bridge: string;
+  /** Name inside: eth0. */
+  readonly interface: string;
+  readonly mac: string;
+  /** Address with prefix, "172.17.0.2/16". */
+  readonly address: string;
+  readonly gateway: string;
+  readonly mtu: number;
+}
+
+/** none: a new namespace with only lo. host: the host's. join: a path to a namespace (container:ID). */
+export type ShimNetwork =
+  | ShimBridgeNetwork
+  | { readonly kind: "none" }
+  | { readonly kind: "host" }
+  | { readonly kind: "join"; readonly path: string };
+
+export interface ShimLog {
+  readonly path: string;
+  /** 0 for no rotation. */
+  readonly maxSizeBytes: number;
+  readonly maxFiles: number;
+}
+
+/** What a shim needs to know before it exists; all paths are absolute. */
+export interface ShimOptions {
+  readonly id: ContainerId;
+  /** Directory of this container's sockets and bundle, under exec-root: `<execRoot>/containers/<id>`. */
+  readonly runDir: string;
+  /** File that receives the exit record, under data-root; must not exist. */
+  readonly exitFile: string;
+  /** Overlay to mount at `<runDir>/rootfs` in the shim's own mount namespace: top-most lower first. */
+  readonly rootfs: {
+    readonly lower: readonly string[];
+    readonly upper: string;
+    readonly work: string;
+    readonly readonly: boolean;
+  };
+  readonly network: ShimNetwork;
+  readonly runtime: {
+    readonly path: string;
+    readonly args: readonly string[];
+    readonly stateRoot: string;
+    readonly hidesUnifiedCgroup: boolean;
+  };
+  readonly tty: boolean;
+  /** Keep a pipe to stdin open; otherwise stdin is /dev/null. */
+  readonly stdin: boolean;
+  /** Close stdin when the first attached client ends. */
+  readonly stdinOnce: boolean;
+  readonly consoleSize: readonly [height: number, width: number] | undefined;
+  /** undefined: log driver none. */
+  readonly log: ShimLog | undefined;
+  /** Absolute cgroup directories of the container (one on v2, one per controller on v1), for OOM and for removal at the end. */
+  readonly cgroups: readonly string[];
+}
+
+/** pid, its start time in clock ticks since boot (/proc/pid/stat field 22), and the boot it belongs to. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  readonly startTime: string;
+  readonly bootId: string;
+}
+
+/** How a container's first process ended; written and fsynced by the shim before anybody is told. */
+export interface ExitRecord {
+  /** 0–255; 128 + n when signal n killed it. */
+  readonly exitCode: number;
+  readonly signal: number | undefined;
+  readonly oomKilled: boolean;
+  /** RFC 3339, nanoseconds. */
+  readonly finishedAt: string;
+}
+
+/** The runtime refused; `exitCode` 126 or 127 where the command is at fault, 128 otherwise. */
+export interface StartFailure {
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+export interface ShimEvents {
+  exit: (record: ExitRecord) => void;
+  execExit: (execId: ExecId, exitCode: number) => void;
+  /** The connection is gone: the shim has left (after exit) or died (exit was never told). */
+  closed: () => void;
+}
+
+export interface ShimExecOptions {
+  readonly execId: ExecId;
+  /** OCI process JSON, written by the caller. */
+  readonly processFile: string;
+  readonly tty: boolean;
+  readonly stdin: boolean;
+  readonly consoleSize: readonly [height: number, width: number] | undefined;
+}
+
+/** Where live output begins in the log: file generation (rotations so far) and offset in bytes. */
+export interface AttachPosition {
+  readonly generation: number;
+  readonly offset: number;
+}
+
+export interface ShimAttachment {
+  readonly duplex: Duplex;
+  readonly position: AttachPosition;
+}
+
+/** A live connection to one shim. */
+export interface Shim {
+  readonly id: ContainerId;
+  readonly identity: ProcessIdentity;
+  on<E extends keyof ShimEvents>(event: E, listener: ShimEvents[E]): void;
+  /** Runs the container's process; attachments made before see its first byte. */
+  run(): Promise<{ readonly init: ProcessIdentity } | { readonly failure: StartFailure }>;
+  /** The first process, once run; undefined before. `exit` where it has ended and the shim is still there. */
+  state(): Promise<{
+    readonly init: ProcessIdentity | undefined;
+    readonly exit: ExitRecord | undefined;
+    readonly execs: readonly { readonly id: ExecId; readonly pid: number; readonly exitCode: number | undefined }[];
+  }>;
+  attach(
+    target: "init" | ExecId,
+    streams: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
+  ): Promise<ShimAttachment>;
+  /** Prepares stdio for an exec so that attach works before it runs. */
+  prepareExec(options: ShimExecOptions): Promise<void>;
+  runExec(execId: ExecId): Promise<{ readonly pid: number } | { readonly failure: StartFailure }>;
+  /** Sends a signal while the process is certainly not reaped. @throws NotFound it has ended */
+  kill(target: "init" | ExecId, signal: number): Promise<void>;
+  resize(target: "init" | ExecId, height: number, width: number): Promise<void>;
+  /** Ends a shim whose container was never run (abandons a start). */
+  abandon(): Promise<void>;
+  /** Resolves when the shim has left: runtime state deleted, cgroups removed, root unmounted. */
+  readonly gone: Promise<void>;
+}
+
+export interface Shims {
+  /** Forks a shim through the spawner; resolves when its socket answers. The container does not run yet. */
+  spawn(options: ShimOptions): Promise<Shim>;
+  /** Connects to the shim of a container after a restart of the daemon; undefined when there is none. */
+  connect(id: ContainerId, runDir: string): Promise<Shim | undefined>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,77 @@
+// The face of the metadata store: SQLite (WAL, FULL) written by one worker thread with group commit. Rooms hold their
+// records in memory, loaded once at start; every change is a commit of rows, durable when the promise resolves.
+// Double allocation is impossible by UNIQUE constraints. Source: docs/durability.md.
+
+/** The rows of each table; `doc` is JSON text that the owning room parses and renders. */
+export interface Tables {
+  /** Owner containers/. */
+  readonly containers: { readonly id: string; readonly name: string; readonly doc: string };
+  /** Owner images/: key is the image id (digest of the config). */
+  readonly images: { readonly id: string; readonly doc: string };
+  /** Owner images/: normalised reference with tag, or with digest → image. */
+  readonly tags: { readonly reference: string; readonly image_id: string };
+  /** Owner content/: a verified blob on disk. */
+  readonly blobs: { readonly digest: string; readonly size: number; readonly media_type: string };
+  /** Owner snapshots/: an unpacked layer in snapshots/<dir>/fs. */
+  readonly layers: {
+    readonly chain_id: string;
+    readonly parent: string | null;
+    readonly diff_id: string;
+    /** UNIQUE */
+    readonly dir: number;
+    /** Bytes of the files unpacked. */
+    readonly size: number;
+  };
+  /** Owner snapshots/: a container's writable layer in snapshots/<dir>/{fs,work}. */
+  readonly snapshots: { readonly key: string; readonly chain_id: string | null /** UNIQUE */; readonly dir: number };
+  /** Owner network/. */
+  readonly networks: { readonly id: string; readonly name: string; readonly doc: string };
+  /** Owner network/: UNIQUE (network_id, ip), UNIQUE (network_id, mac). */
+  readonly endpoints: {
+    readonly id: string;
+    readonly container_id: string;
+    readonly network_id: string;
+    readonly ip: string;
+    readonly mac: string;
+    readonly doc: string;
+  };
+  /** Intent journal: a row while an operation with effects outside of the store is under way. */
+  readonly ops: {
+    readonly id: string;
+    readonly kind: string;
+    readonly subject: string;
+    readonly step: number;
+    readonly payload: string;
+  };
+  /** Small facts of the engine itself: engine id, boot id, counters. */
+  readonly meta: { readonly key: string; readonly value: string };
+}
+
+export type TableName = keyof Tables;
+
+/** `insert` refuses an existing key or a value that must be unique; `put` replaces the row of the same key. */
+export type Change = {
+  readonly [T in TableName]:
+    | { readonly insert: T; readonly row: Tables[T] }
+    | { readonly put: T; readonly row: Tables[T] }
+    | { readonly delete: T; readonly key: string };
+}[TableName];
+
+export interface Store {
+  /** All rows of a table, from the last committed state. For start-up and checks; not for hot paths. */
+  load<T extends TableName>(table: T): Promise<readonly Tables[T][]>;
+
+  /**
+   * Commits all changes or none; resolves when they are on disk.
+   *
+   * @throws Conflict     an insert met an existing key or unique value; the message names table and column
+   * @throws Unavailable  the disk is full (deletes spend the ballast file), or an fsync failed before: the store is read-only
+   * Order: commits of one caller are applied in the order of the calls.
+   */
+  commit(changes: readonly Change[]): Promise<void>;
+
+  /** `PRAGMA quick_check` and foreign keys; messages of what is wrong. */
+  check(): Promise<readonly string[]>;
+
+  close(): Promise<void>;
+}
