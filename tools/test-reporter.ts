@@ -9,6 +9,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
   let failed = 0;
   let skipped = 0;
   for await (const event of source) {
+    if (event.type === "test:stderr") yield event.data.message;
     if (event.type !== "test:pass" && event.type !== "test:fail") continue;
     const { name, file, details, skip } = event.data;
     if (details.type === "suite") continue;
