@@ -1,0 +1,404 @@
+// A gantryd of a test's own: in a network namespace with no way out, with its own data-root, exec-root, socket and cgroup
+// parent. Disposing it removes its containers, stops it, and fails when anything is left: processes, cgroups, mounts or
+// links. Needs root. GANTRY_TEST_BUNDLE=1 runs dist/gantryd.js in place of the sources.
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const root = join(import.meta.dirname, "../..");
+
+export interface CommandResult {
+  /** 128 + n when signal n ended it. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface ApiResult {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly text: string;
+  /** The body as JSON; undefined where it is none. */
+  readonly json: unknown;
+}
+
+export interface TestDaemonOptions {
+  /** More flags for gantryd. */
+  readonly args?: readonly string[];
+  /** Contents of its configuration file; {} without it. */
+  readonly config?: unknown;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Creates a network namespace with lo up and no route to private networks beyond those that its links add. */
+export function addNamespace(name: string): void {
+  must(["ip", "netns", "add", name]);
+  must(["ip", "-n", name, "link", "set", "lo", "up"]);
+  for (const net of ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"])
+    must(["ip", "-n", name, "route", "add", "unreachable", net, "metric", "4096"]);
+}
+
+export function removeNamespace(name: string): void {
+  must(["ip", "netns", "del", name]);
+}
+
+/** Runs a command to its end; never throws for its exit status. */
+export async function runCommand(
+  argv: readonly string[],
+  options: {
+    readonly input?: string | Uint8Array;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly timeoutMs?: number;
+  } = {},
+): Promise<CommandResult> {
+  const [file = "", ...args] = argv;
+  const child = spawn(file, args, {
+    env: { ...process.env, ...options.env },
+    stdio: [options.input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+  });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout?.on("data", (chunk: Buffer) => stdout.push(chunk));
+  child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input);
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.on("error", reject);
+  child.on("close", (code, signal) => resolve(code ?? 128 + (signal === "SIGKILL" ? 9 : 15)));
+  const code = await promise;
+  clearTimeout(timer);
+  return { code, stdout: Buffer.concat(stdout).toString(), stderr: Buffer.concat(stderr).toString() };
+}
+
+function must(argv: readonly string[]): string {
+  const [file = "", ...args] = argv;
+  const result = spawnSync(file, args, { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(`${argv.join(" ")}: ${result.error?.message ?? result.stderr}`);
+  return result.stdout;
+}
+
+/** argv of gantryd without flags: from source, or the bundle with GANTRY_TEST_BUNDLE=1. */
+export function daemonArgv(): readonly string[] {
+  return process.env["GANTRY_TEST_BUNDLE"] === "1"
+    ? [join(root, "bin/gantryd")]
+    : [process.execPath, join(root, "src/cmd/gantryd.ts")];
+}
+
+export class TestDaemon {
+  /** Everything of this daemon is in here. */
+  readonly dir: string;
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly socket: string;
+  readonly pidFile: string;
+  readonly configFile: string;
+  readonly logFile: string;
+  readonly cgroupParent: string;
+  /** Name of its network namespace, as `ip netns` has it. */
+  readonly netns: string;
+  readonly #options: TestDaemonOptions;
+  #child: ChildProcess | undefined;
+  #disposed = false;
+
+  constructor(options: TestDaemonOptions = {}) {
+    const tag = randomBytes(4).toString("hex");
+    this.#options = options;
+    this.dir = mkdtempSync(join(tmpdir(), `gantry-test-${tag}-`));
+    this.dataRoot = join(this.dir, "data");
+    this.execRoot = join(this.dir, "run");
+    this.socket = join(this.dir, "gantry.sock");
+    this.pidFile = join(this.dir, "gantryd.pid");
+    this.configFile = join(this.dir, "daemon.json");
+    this.logFile = join(this.dir, "gantryd.log");
+    this.cgroupParent = `/gantry-test-${tag}`;
+    this.netns = `gantry-test-${tag}`;
+    mkdirSync(join(this.dir, "docker"));
+    this.writeConfig(options.config ?? {});
+    addNamespace(this.netns);
+  }
+
+  writeConfig(config: unknown): void {
+    writeFileSync(this.configFile, JSON.stringify(config));
+  }
+
+  get pid(): number {
+    const pid = this.#child?.pid;
+    if (pid === undefined) throw new Error("the daemon does not run");
+    return pid;
+  }
+
+  /** The whole command line, for tests that run the daemon themselves. */
+  argv(...args: readonly string[]): readonly string[] {
+    return [
+      ...["nsenter", `--net=/run/netns/${this.netns}`, ...daemonArgv()],
+      ...["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", this.pidFile],
+      ...["--config-file", this.configFile, "--cgroup-parent", this.cgroupParent, "--host", `unix://${this.socket}`],
+      ...(this.#options.args ?? []),
+      ...args,
+    ];
+  }
+
+  /** Runs a command in the daemon's network namespace. */
+  inNamespace(argv: readonly string[]): Promise<CommandResult> {
+    return runCommand(["nsenter", `--net=/run/netns/${this.netns}`, ...argv]);
+  }
+
+  /** What it has logged so far. */
+  get log(): string {
+    return existsSync(this.logFile) ? readFileSync(this.logFile, "utf8") : "";
+  }
+
+  /** Starts it and resolves when it answers. @throws Error it ended or did not answer; its log is in the message */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) throw new Error("the daemon runs already");
+    const [file = "", ...args] = this.argv();
+    const out = openSync(this.logFile, "a");
+    const child = spawn(file, args, {
+      stdio: ["ignore", out, out],
+      env: { ...process.env, ...this.#options.env },
+      detached: true,
+    });
+    closeSync(out);
+    child.on("error", () => {});
+    this.#child = child;
+    const deadline = performance.now() + 30_000;
+    for (;;) {
+      if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
+        if (child.exitCode === null) child.kill("SIGKILL");
+        this.#child = undefined;
+        throw new Error(
+          `gantryd did not start (exit ${child.exitCode ?? child.signalCode}):\n${this.log.slice(-4000)}`,
+        );
+      }
+      const ping = await this.api("GET", "/_ping").catch(() => undefined);
+      if (ping?.status === 200) return;
+      await sleep(20);
+    }
+  }
+
+  /** Ends it with a signal and resolves with its exit code (or the signal's name) when it is gone. */
+  async end(signal: NodeJS.Signals): Promise<number | string> {
+    const child = this.#child;
+    if (child === undefined) throw new Error("the daemon does not run");
+    this.#child = undefined;
+    if (child.exitCode !== null || child.signalCode !== null) return child.exitCode ?? child.signalCode ?? "";
+    const { promise, resolve } = Promise.withResolvers<number | string>();
+    child.once("exit", (code, killer) => resolve(code ?? killer ?? ""));
+    const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+    child.kill(signal);
+    const result = await promise;
+    clearTimeout(timer);
+    return result;
+  }
+
+  /** SIGTERM; containers go on. */
+  async stop(): Promise<number | string> {
+    return this.end("SIGTERM");
+  }
+
+  /** kill -9; containers go on. */
+  async kill9(): Promise<void> {
+    await this.end("SIGKILL");
+  }
+
+  async restart(): Promise<void> {
+    if (this.#child !== undefined) await this.stop();
+    await this.start();
+  }
+
+  /** The unmodified docker CLI against this daemon. */
+  docker(
+    args: readonly string[],
+    options: { readonly input?: string | Uint8Array; readonly timeoutMs?: number } = {},
+  ): Promise<CommandResult> {
+    return runCommand(["docker", "-H", `unix://${this.socket}`, ...args], {
+      ...options,
+      env: { DOCKER_CONFIG: join(this.dir, "docker"), DOCKER_HOST: "", DOCKER_CONTEXT: "" },
+    });
+  }
+
+  /** docker(), its stdout without the last newline. @throws Error it did not exit with 0 */
+  async dockerOk(args: readonly string[], options: { readonly input?: string | Uint8Array } = {}): Promise<string> {
+    const result = await this.docker(args, options);
+    if (result.code !== 0) throw new Error(`docker ${args.join(" ")}: exit ${result.code}\n${result.stderr}`);
+    return result.stdout.replace(/\n$/, "");
+  }
+
+  /** One request. `body` is sent as JSON, bytes and text as they are. */
+  api(method: string, path: string, body?: unknown): Promise<ApiResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<ApiResult>();
+    const raw = typeof body === "string" || body instanceof Uint8Array;
+    const payload = raw ? body : body === undefined ? undefined : JSON.stringify(body);
+    const req = request(
+      {
+        socketPath: this.socket,
+        method,
+        path,
+        agent: false,
+        headers:
+          payload === undefined
+            ? {}
+            : {
+                "content-type": raw ? "application/x-tar" : "application/json",
+                "content-length": Buffer.byteLength(payload),
+              },
+      },
+      (res) => {
+        const chunks: Buffer[] = [];
+        res.on("data", (chunk: Buffer) => chunks.push(chunk));
+        res.on("error", reject);
+        res.on("end", () => {
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: parseJson(text) });
+        });
+      },
+    );
+    req.on("error", reject);
+    req.end(payload);
+    return promise;
+  }
+
+  /** Processes, cgroups, mounts and links of this daemon and its containers that exist now, a line each. */
+  leftovers(): readonly string[] {
+    const found: string[] = [];
+    for (const dir of this.#cgroupDirs()) {
+      found.push(`cgroup ${dir}`);
+      for (const pid of readOr(join(dir, "cgroup.procs")).split("\n").filter(Boolean))
+        found.push(`process ${pid} in ${dir}`);
+    }
+    for (const { pid, cmdline } of this.#processes()) found.push(`process ${pid}: ${cmdline}`);
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
+      if (line.includes(this.dir)) found.push(`mount ${line}`);
+    const links = spawnSync("ip", ["-n", this.netns, "-br", "link"], { encoding: "utf8" }).stdout;
+    for (const line of links.split("\n")) {
+      const name = line.split(/[\s@]/)[0] ?? "";
+      if (name !== "" && name !== "lo" && name !== "gantry0") found.push(`link ${line}`);
+    }
+    return found;
+  }
+
+  /** Removes containers and everything else. @throws Error something was left behind; it is named, and removed all the same */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    const problems: string[] = [];
+    try {
+      if (this.#child === undefined && existsSync(join(this.dataRoot, "gantry.db"))) await this.start();
+      if (this.#child !== undefined) {
+        problems.push(...(await this.#removeContainers()));
+        const code = await this.stop();
+        if (code !== 0) problems.push(`the daemon ended with ${code}:\n${this.log.slice(-2000)}`);
+      }
+    } catch (error) {
+      problems.push(error instanceof Error ? error.message : String(error));
+    }
+    // A shim leaves a moment after its container is gone.
+    const deadline = performance.now() + 3000;
+    while (this.leftovers().length > 0 && performance.now() < deadline) await sleep(50);
+    problems.push(...this.leftovers());
+    this.#clean();
+    if (problems.length > 0) throw new Error(`left behind by the daemon in ${this.dir}:\n${problems.join("\n")}`);
+  }
+
+  async #removeContainers(): Promise<readonly string[]> {
+    const list = await this.api("GET", "/containers/json?all=1");
+    if (list.status !== 200) return [`cannot list containers: ${list.status} ${list.text}`];
+    const problems: string[] = [];
+    for (const { Id } of list.json as readonly { readonly Id: string }[]) {
+      const removed = await this.api("DELETE", `/containers/${Id}?force=1&v=1`);
+      if (removed.status !== 204 && removed.status !== 404) problems.push(`cannot remove ${Id}: ${removed.text}`);
+    }
+    return problems;
+  }
+
+  #cgroupDirs(): readonly string[] {
+    const mounts = readFileSync("/proc/self/mountinfo", "utf8")
+      .split("\n")
+      .filter((line) => / - cgroup2? /.test(line))
+      .map((line) => line.split(" ")[4] ?? "");
+    const walk = (dir: string): readonly string[] => {
+      if (!existsSync(dir)) return [];
+      const inner = readdirSync(dir, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+      return [...inner.flatMap((entry) => walk(join(dir, entry.name))), dir];
+    };
+    // The parent itself may stay while it is empty: it is the daemon's to keep.
+    return mounts.flatMap((mount) => walk(join(mount, this.cgroupParent)).slice(0, -1));
+  }
+
+  #processes(): readonly { readonly pid: number; readonly cmdline: string }[] {
+    return readdirSync("/proc")
+      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+      .map((name) => ({ pid: Number(name), cmdline: readOr(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim() }))
+      .filter(({ cmdline }) => cmdline.includes(this.dir));
+  }
+
+  #clean(): void {
+    for (const { pid } of this.#processes()) killIfThere(pid);
+    for (const dir of this.#cgroupDirs())
+      for (const pid of readOr(join(dir, "cgroup.procs")).split("\n")) if (Number(pid) > 0) killIfThere(Number(pid));
+    for (let i = 0; i < 40 && this.#cgroupDirs().length > 0; i++) {
+      for (const dir of this.#cgroupDirs()) spawnSync("rmdir", [dir]);
+      if (this.#cgroupDirs().length > 0) spawnSync("sleep", ["0.05"]);
+    }
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
+      const point = line.split(" ")[4] ?? "";
+      if (point.startsWith(this.dir)) spawnSync("umount", ["-l", point]);
+    }
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
+      if (/ - cgroup2? /.test(line)) spawnSync("rmdir", [join(line.split(" ")[4] ?? "", this.cgroupParent)]);
+    removeNamespace(this.netns);
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
+
+/** Starts a daemon; use it as `await using daemon = await startDaemon()`. */
+export async function startDaemon(options: TestDaemonOptions = {}): Promise<TestDaemon> {
+  const daemon = new TestDaemon(options);
+  try {
+    await daemon.start();
+  } catch (error) {
+    await daemon[Symbol.asyncDispose]().catch(() => {});
+    throw error;
+  }
+  return daemon;
+}
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended meanwhile.
+  }
+}
+
+function readOr(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
