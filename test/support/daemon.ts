@@ -164,14 +164,19 @@ export class TestDaemon {
     return existsSync(this.logFile) ? readFileSync(this.logFile, "utf8") : "";
   }
 
-  /** Starts it and resolves when it answers. @throws Error it ended or did not answer; its log is in the message */
-  async start(): Promise<void> {
+  /**
+   * Starts it and resolves when it answers.
+   *
+   * @param env added to its environment for this start only
+   * @throws Error it ended or did not answer; its log is in the message
+   */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
     if (this.#child !== undefined) throw new Error("the daemon runs already");
     const [file = "", ...args] = this.argv();
     const out = openSync(this.logFile, "a");
     const child = spawn(file, args, {
       stdio: ["ignore", out, out],
-      env: { ...process.env, ...this.#options.env },
+      env: { ...process.env, ...this.#options.env, ...env },
       detached: true,
     });
     closeSync(out);
