@@ -57,6 +57,11 @@ export type Change = {
     | { readonly delete: T; readonly key: string };
 }[TableName];
 
+export interface CommitOptions {
+  /** The commit belongs to an operation that frees space (its intent, its mark): it may spend the ballast as deletes do. */
+  readonly freesSpace?: boolean;
+}
+
 export interface Store {
   /** All rows of a table, from the last committed state. For start-up and checks; not for hot paths. */
   load<T extends TableName>(table: T): Promise<readonly Tables[T][]>;
@@ -64,14 +69,19 @@ export interface Store {
   /**
    * Commits all changes or none; resolves when they are on disk.
    *
-   * @throws Conflict     an insert met an existing key or unique value; the message names table and column
-   * @throws Unavailable  the disk is full (deletes spend the ballast file), or an fsync failed before: the store is read-only
+   * @throws Conflict     an insert met an existing key or unique value: the message names table and column; or the commit
+   *                      leaves a row that refers to nothing (tags → images, layers and snapshots → layers)
+   * @throws Unavailable  the disk is full (commits of deletes only spend the ballast file), or the store is closed, or it is
+   *                      read-only since a write or fsync failed: whether that commit is there, the next start shows
+   * @throws System       a row lacks a column or has a value of the wrong type
    * Order: commits of one caller are applied in the order of the calls.
    */
-  commit(changes: readonly Change[]): Promise<void>;
+  commit(changes: readonly Change[], options?: CommitOptions): Promise<void>;
 
   /** `PRAGMA quick_check` and foreign keys; messages of what is wrong. */
   check(): Promise<readonly string[]>;
 
   close(): Promise<void>;
 }
+
+export { type OpenStoreOptions, openStore } from "./open.ts";

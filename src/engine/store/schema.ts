@@ -1,0 +1,72 @@
+// The tables on disk. A migration is SQL that leads from one schema version to the next; it is never changed after a
+// release, only followed by another. `columns` must agree with the type Tables and with the last migration (tested).
+
+import type { TableName, Tables } from "./index.ts";
+
+/** "GNTY": marks the file as ours, so that another program's database is not taken for an old one. */
+export const applicationId = 0x474e5459;
+
+/** The n-th entry leads from user_version n to n + 1. References are checked at the end of each commit. */
+export const migrations: readonly string[] = [
+  `
+  CREATE TABLE containers (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE images (id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE tags (
+    reference TEXT PRIMARY KEY NOT NULL,
+    image_id TEXT NOT NULL REFERENCES images (id) DEFERRABLE INITIALLY DEFERRED
+  ) STRICT;
+  CREATE INDEX tags_image ON tags (image_id);
+  CREATE TABLE blobs (
+    digest TEXT PRIMARY KEY NOT NULL,
+    size INTEGER NOT NULL CHECK (size >= 0),
+    media_type TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE layers (
+    chain_id TEXT PRIMARY KEY NOT NULL,
+    parent TEXT REFERENCES layers (chain_id) DEFERRABLE INITIALLY DEFERRED,
+    diff_id TEXT NOT NULL,
+    dir INTEGER NOT NULL UNIQUE,
+    size INTEGER NOT NULL CHECK (size >= 0)
+  ) STRICT;
+  CREATE INDEX layers_parent ON layers (parent);
+  CREATE TABLE snapshots (
+    key TEXT PRIMARY KEY NOT NULL,
+    chain_id TEXT REFERENCES layers (chain_id) DEFERRABLE INITIALLY DEFERRED,
+    dir INTEGER NOT NULL UNIQUE
+  ) STRICT;
+  CREATE INDEX snapshots_chain ON snapshots (chain_id);
+  CREATE TABLE networks (id TEXT PRIMARY KEY NOT NULL, name TEXT NOT NULL UNIQUE, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE endpoints (
+    id TEXT PRIMARY KEY NOT NULL,
+    container_id TEXT NOT NULL,
+    network_id TEXT NOT NULL,
+    ip TEXT NOT NULL,
+    mac TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    UNIQUE (network_id, ip),
+    UNIQUE (network_id, mac)
+  ) STRICT;
+  CREATE TABLE ops (
+    id TEXT PRIMARY KEY NOT NULL,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    step INTEGER NOT NULL,
+    payload TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
+  `,
+];
+
+/** The columns of each table, the key first. */
+export const columns: { readonly [T in TableName]: readonly [keyof Tables[T], ...(keyof Tables[T])[]] } = {
+  containers: ["id", "name", "doc"],
+  images: ["id", "doc"],
+  tags: ["reference", "image_id"],
+  blobs: ["digest", "size", "media_type"],
+  layers: ["chain_id", "parent", "diff_id", "dir", "size"],
+  snapshots: ["key", "chain_id", "dir"],
+  networks: ["id", "name", "doc"],
+  endpoints: ["id", "container_id", "network_id", "ip", "mac", "doc"],
+  ops: ["id", "kind", "subject", "step", "payload"],
+  meta: ["key", "value"],
+};
