@@ -145,13 +145,11 @@ export class TestDaemon {
 
   /** The whole command line, for tests that run the daemon themselves. */
   argv(...args: readonly string[]): readonly string[] {
-    return [
-      ...["nsenter", `--net=/run/netns/${this.netns}`, ...daemonArgv()],
-      ...["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", this.pidFile],
-      ...["--config-file", this.configFile, "--cgroup-parent", this.cgroupParent, "--host", `unix://${this.socket}`],
-      ...(this.#options.args ?? []),
-      ...args,
-    ];
+    const enter = ["nsenter", `--net=/run/netns/${this.netns}`];
+    const roots = ["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", this.pidFile];
+    const rest = ["--config-file", this.configFile, "--cgroup-parent", this.cgroupParent];
+    const host = ["--host", `unix://${this.socket}`];
+    return [...enter, ...daemonArgv(), ...roots, ...rest, ...host, ...(this.#options.args ?? []), ...args];
   }
 
   /** Runs a command in the daemon's network namespace. */
@@ -361,7 +359,7 @@ export class TestDaemon {
       for (const dir of this.#cgroupDirs()) spawnSync("rmdir", [dir]);
       if (this.#cgroupDirs().length > 0) spawnSync("sleep", ["0.05"]);
     }
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").reverse()) {
+    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").toReversed()) {
       const point = line.split(" ")[4] ?? "";
       if (point.startsWith(this.dir)) spawnSync("umount", ["-l", point]);
     }

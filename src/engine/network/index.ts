@@ -2,10 +2,20 @@
 // The interface pair itself is made by the shim in one netlink conversation (runtime/shim.ts); the data is decided here.
 
 import type { ContainerId } from "../../base/ids.ts";
-import type { EndpointSettings, HostConfig, NetworkSettings, ContainerConfig } from "../../spec/docker/container.ts";
+import type { Logger } from "../../base/log.ts";
+import type {
+  ContainerConfig,
+  EndpointSettings,
+  HostConfig,
+  NetworkingConfig,
+  NetworkSettings,
+} from "../../spec/docker/container.ts";
 import type { NetworksPort } from "../api/ports.ts";
 import type { ShimNetwork } from "../runtime/shim.ts";
-import type { Change } from "../store/index.ts";
+import type { Change, Store } from "../store/index.ts";
+
+export { createNetworks } from "./networks.ts";
+export { parseBip } from "./choose-subnet.ts";
 
 /** Where a container will be connected: decided, addresses reserved by the rows in `changes`. */
 export interface Connection {
@@ -23,6 +33,41 @@ export interface NetworkRequest {
   readonly config: ContainerConfig;
   /** Path of the namespace to join for `container:ID`. */
   readonly joined: string | undefined;
+  /** As given at create; asks for a MAC address at most. */
+  readonly networkingConfig?: NetworkingConfig;
+}
+
+/** Who is on the networks; asked of containers/, so that network/ does not depend on it. */
+export interface NetworkUsers {
+  /** The containers whose first process runs, paused ones too; `networkMode` as in HostConfig. */
+  running(): readonly {
+    readonly id: ContainerId;
+    readonly name: string;
+    readonly networkMode: string;
+    readonly pid: number;
+  }[];
+}
+
+/** The daemon's flags that concern networks. */
+export interface NetworkConfig {
+  /** Name of an existing bridge to use; "" makes `gantry0`, "none" makes no bridge network. */
+  readonly bridge: string;
+  /** Address of `gantry0` with prefix; undefined chooses one. */
+  readonly bip: string | undefined;
+  readonly mtu: number;
+  /** Turn on net.ipv4.ip_forward. */
+  readonly ipForward: boolean;
+  /** For containers that ask for none. */
+  readonly dns: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly dnsOptions: readonly string[];
+}
+
+export interface NetworkDeps {
+  readonly store: Pick<Store, "load" | "commit">;
+  readonly users: NetworkUsers;
+  readonly config: NetworkConfig;
+  readonly logger: Logger;
 }
 
 /** Contents of the three files that each container gets; undefined address for host and none. */
@@ -36,9 +81,15 @@ export interface Networks extends NetworksPort {
   /** Creates or adopts the default bridge, its address and our nft table. Idempotent; called at start-up. */
   setUp(): Promise<void>;
   /** Complaints about the request itself, before any effect. All of them. */
-  validate(config: ContainerConfig, hostConfig: HostConfig): readonly string[];
+  validate(config: ContainerConfig, hostConfig: HostConfig, networkingConfig?: NetworkingConfig): readonly string[];
+  /**
+   * Reserves an address until `release`, whether the changes are committed or not.
+   *
+   * @throws NotFound    "network x not found"
+   * @throws Unavailable the network has no address left
+   */
   connect(request: NetworkRequest): Promise<Connection>;
-  /** Rows that free the container's addresses. */
+  /** Rows that free the container's addresses; also abandons a connect that was not committed. */
   release(id: ContainerId): readonly Change[];
   /** Endpoints as committed, for a container that runs; empty settings where it has none. */
   settings(id: ContainerId, hostConfig: HostConfig): { readonly settings: NetworkSettings };

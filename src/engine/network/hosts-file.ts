@@ -1,0 +1,57 @@
+// /etc/hosts of a container. Pure. Source: hosts(5).
+
+import { isIP } from "node:net";
+
+export interface ExtraHost {
+  readonly name: string;
+  /** An IP address, or "host-gateway". */
+  readonly address: string;
+}
+
+const localLines = [
+  "127.0.0.1\tlocalhost",
+  "::1\tlocalhost ip6-localhost ip6-loopback",
+  "fe00::\tip6-localnet",
+  "ff00::\tip6-mcastprefix",
+  "ff02::1\tip6-allnodes",
+  "ff02::2\tip6-allrouters",
+] as const;
+
+/** A host name that makes exactly one word of a line. */
+export function isHostWord(text: string): boolean {
+  return /^[^\s#\p{C}]+$/u.test(text);
+}
+
+/**
+ * "name:address" or "name=address"; an IPv6 address may stand in brackets.
+ *
+ * @returns the parts, or what is wrong, in dockerd's words
+ */
+export function parseExtraHost(text: string): ExtraHost | { readonly complaint: string } {
+  const m = /^([^:=]*)[:=](.*)$/s.exec(text);
+  const name = m?.[1] ?? "";
+  if (m === null || name === "" || !isHostWord(name))
+    return { complaint: `bad format for add-host: ${JSON.stringify(text)}` };
+  const raw = m[2] ?? "";
+  const address = raw.startsWith("[") && raw.endsWith("]") ? raw.slice(1, -1) : raw;
+  if (address !== "host-gateway" && (isIP(address) === 0 || address.includes("%")))
+    return { complaint: `invalid IP address in add-host: ${JSON.stringify(raw)}` };
+  return { name, address };
+}
+
+/**
+ * @param self  the container's own address with its names; undefined where it has no address of its own
+ */
+export function renderHosts(
+  extraHosts: readonly ExtraHost[],
+  hostGateway: string,
+  self: { readonly address: string; readonly hostname: string; readonly domainname: string } | undefined,
+): string {
+  const extra = extraHosts.map(({ name, address }) => `${address === "host-gateway" ? hostGateway : address}\t${name}`);
+  const own: string[] = [];
+  if (self !== undefined && self.hostname !== "") {
+    const full = self.domainname === "" ? "" : `${self.hostname}.${self.domainname} `;
+    own.push(`${self.address}\t${full}${self.hostname}`);
+  }
+  return [...localLines, ...extra, ...own, ""].join("\n");
+}

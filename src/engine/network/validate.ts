@@ -1,0 +1,114 @@
+// What is wrong with the network part of a container's configuration, before any effect. Pure; texts are dockerd's where
+// it has one. Values that end up in generated files must make exactly one word there (no line can be smuggled in).
+
+import { isIP } from "node:net";
+import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from "../../spec/docker/container.ts";
+import { isHostWord, parseExtraHost } from "./hosts-file.ts";
+import { parseMac } from "./subnet.ts";
+
+/** NetworkMode as the engine understands it; "" and "default" are the default bridge. */
+export type NetworkMode =
+  | { readonly kind: "container"; readonly target: string }
+  | { readonly kind: "network"; readonly name: string };
+
+export function parseNetworkMode(text: string | undefined): NetworkMode {
+  if (text?.startsWith("container:") === true) return { kind: "container", target: text.slice("container:".length) };
+  return { kind: "network", name: text === undefined || text === "" || text === "default" ? "bridge" : text };
+}
+
+function isFilled(list: readonly unknown[] | null | undefined): boolean {
+  return (list ?? []).length > 0;
+}
+
+/** Kernel limit of a host name and of a domain name (uname(2)). */
+const maxNameBytes = 64;
+
+function complainAboutName(what: string, text: string | undefined): readonly string[] {
+  if (text === undefined || text === "") return [];
+  if (!isHostWord(text)) return [`invalid ${what}: ${JSON.stringify(text)}`];
+  if (Buffer.byteLength(text) > maxNameBytes)
+    return [`invalid ${what}: ${JSON.stringify(text)}: longer than ${maxNameBytes} bytes`];
+  return [];
+}
+
+function complainAboutConflicts(config: ContainerConfig, hostConfig: HostConfig): readonly string[] {
+  const mode = parseNetworkMode(hostConfig.NetworkMode);
+  if (mode.kind === "network") {
+    return mode.name === "host" && isFilled(hostConfig.Links)
+      ? ["conflicting options: host type networking can't be used with links. This would result in undefined behavior"]
+      : [];
+  }
+  const taken = (is: boolean, text: string): readonly string[] => (is ? [`conflicting options: ${text}`] : []);
+  const hasPorts = Object.keys(hostConfig.PortBindings ?? {}).length > 0 || hostConfig.PublishAllPorts === true;
+  return [
+    ...(mode.target === "" ? ["invalid network mode: invalid container format container:<name|id>"] : []),
+    ...taken((config.Hostname ?? "") !== "", "hostname and the network mode"),
+    ...taken(
+      isFilled(hostConfig.Links),
+      "container type network can't be used with links. This would result in undefined behavior",
+    ),
+    ...taken(isFilled(hostConfig.Dns), "dns and the network mode"),
+    ...taken(isFilled(hostConfig.ExtraHosts), "custom host-to-IP mapping and the network mode"),
+    ...taken((config.MacAddress ?? "") !== "", "mac-address and the network mode"),
+    ...taken(hasPorts, "port publishing and the container type network mode"),
+    ...taken(Object.keys(config.ExposedPorts ?? {}).length > 0, "port exposing and the container type network mode"),
+  ];
+}
+
+function complainAboutEndpoint(network: string, settings: EndpointSettings): readonly string[] {
+  const builtIn = ["bridge", "default", "host", "none"].includes(network);
+  const asked = settings.IPAMConfig;
+  const wrong: string[] = [];
+  if (builtIn && ((asked?.IPv4Address ?? "") !== "" || (asked?.IPv6Address ?? "") !== ""))
+    wrong.push(
+      "* user specified IP address is supported on user defined networks only",
+      "* user specified IP address is supported only when connecting to networks with user configured subnets",
+    );
+  if (builtIn && isFilled(settings.Aliases))
+    wrong.push("network-scoped alias is supported only for containers in user defined networks");
+  if (builtIn && isFilled(settings.Links)) wrong.push("links are not supported on this network");
+  if (isFilled(asked?.LinkLocalIPs)) wrong.push("link-local addresses are not supported");
+  if (Object.keys(settings.DriverOpts ?? {}).length > 0) wrong.push("endpoint driver options are not supported");
+  const complaints: string[] = [];
+  const mac = settings.MacAddress ?? "";
+  if (mac !== "" && parseMac(mac) === undefined)
+    complaints.push(`invalid config for network ${network}: invalid MAC address ${mac}`);
+  if (wrong.length > 0)
+    complaints.push(`invalid config for network ${network}: invalid endpoint settings:\n${wrong.join("\n")}`);
+  return complaints;
+}
+
+/** @returns every complaint; empty when the request is good */
+export function validateNetwork(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  networkingConfig: NetworkingConfig,
+): readonly string[] {
+  const mode = parseNetworkMode(hostConfig.NetworkMode);
+  const mac = config.MacAddress ?? "";
+  const modeName = mode.kind === "network" ? mode.name : hostConfig.NetworkMode;
+  return [
+    ...complainAboutConflicts(config, hostConfig),
+    ...complainAboutName("hostname", config.Hostname),
+    ...complainAboutName("domainname", config.Domainname),
+    ...(mac !== "" && parseMac(mac) === undefined
+      ? [`invalid config for network ${modeName}: invalid MAC address ${mac}`]
+      : []),
+    ...(hostConfig.Dns ?? [])
+      .filter((address) => isIP(address) === 0)
+      .map((address) => `bad nameserver address ${JSON.stringify(address)}: unable to parse IP`),
+    ...(hostConfig.DnsSearch ?? [])
+      .filter((domain) => domain !== "." && !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$/.test(domain))
+      .map((domain) => `${JSON.stringify(domain)} is not a valid domain`),
+    ...(hostConfig.DnsOptions ?? [])
+      .filter((option) => !/^[\x21\x22\x24-\x3a\x3c-\x7e]+$/.test(option))
+      .map((option) => `${JSON.stringify(option)} is not a valid DNS option`),
+    ...(hostConfig.ExtraHosts ?? []).flatMap((text) => {
+      const parsed = parseExtraHost(text);
+      return "complaint" in parsed ? [parsed.complaint] : [];
+    }),
+    ...Object.entries(networkingConfig.EndpointsConfig ?? {}).flatMap(([name, settings]) =>
+      complainAboutEndpoint(name, settings ?? {}),
+    ),
+  ];
+}
