@@ -4,6 +4,14 @@
 import type { Readable } from "node:stream";
 import type { LogsRequest } from "../api/ports.ts";
 
+export { createLogReader } from "./reader.ts";
+
+/** Where live output begins: see AttachPosition of runtime/. */
+export interface LogPosition {
+  readonly generation: number;
+  readonly offset: number;
+}
+
 export interface LogSource {
   readonly path: string;
   readonly maxFiles: number;
@@ -17,10 +25,13 @@ export interface LogSource {
 export interface LogReader {
   /** stdcopy frames, or raw bytes with a tty. Memory is bounded; a slow reader only slows itself. */
   read(source: LogSource, request: LogsRequest, signal: AbortSignal): Readable;
-  /** Everything up to a position of live output (see AttachPosition), for attach with logs=1. */
+  /**
+   * Everything up to a position of live output, for attach with logs=1. The files are opened in the call: the caller
+   * sees to it that the newest one still is the one that the position means.
+   */
   readUntil(
     source: LogSource,
-    position: { readonly generation: number; readonly offset: number },
+    position: LogPosition,
     streams: { readonly stdout: boolean; readonly stderr: boolean },
   ): Readable;
 }
