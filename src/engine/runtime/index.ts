@@ -4,6 +4,7 @@ import type { ContainerId } from "../../base/ids.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 
+export { createRuntimeSpecs } from "./specs.ts";
 export type { Shim, Shims, ShimOptions, ProcessIdentity, ExitRecord, StartFailure, ShimAttachment } from "./shim.ts";
 
 /** Facts of the host that the spec depends upon; read once at start-up. */
