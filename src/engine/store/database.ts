@@ -21,9 +21,6 @@ import { EngineError } from "../../base/errors.ts";
 import { applicationId, migrations as ours } from "./schema.ts";
 import { describeSqliteError, isCorruption, sqliteCodeOf } from "./sqlite-error.ts";
 
-/** FULL is what makes an acknowledged commit survive a power cut; the tests' negative control shows that NORMAL does not. */
-export type Synchronous = "FULL" | "NORMAL";
-
 /**
  * Opens, creates or migrates the database at `path`; its directory becomes 0700 and the file 0600.
  *
@@ -32,11 +29,7 @@ export type Synchronous = "FULL" | "NORMAL";
  * @throws DataLoss    the file is damaged or no database of this engine; it is left as it is
  * @throws System      the directory or the file cannot be made, or a migration failed (nothing of it is applied)
  */
-export function openDatabase(
-  path: string,
-  migrations: readonly string[] = ours,
-  synchronous: Synchronous = "FULL",
-): DatabaseSync {
+export function openDatabase(path: string, migrations: readonly string[] = ours): DatabaseSync {
   makeFile(path);
   let db: DatabaseSync | undefined;
   try {
@@ -47,7 +40,7 @@ export function openDatabase(
     if (!isNew && application !== applicationId) throw damaged(path, "it is another program's database");
     db.exec(`
       PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = ${synchronous};
+      PRAGMA synchronous = FULL;
       PRAGMA wal_autocheckpoint = 200;
       PRAGMA journal_size_limit = ${4 << 20};
       PRAGMA cache_size = -1024;

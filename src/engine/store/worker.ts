@@ -9,7 +9,7 @@ import type { TableName } from "./index.ts";
 import type { Answer, Request, WorkerSettings } from "./messages.ts";
 import { columns } from "./schema.ts";
 import { describeSqliteError, isCorruption } from "./sqlite-error.ts";
-import { createWriter, type Failure } from "./writer.ts";
+import { createWriter, type Failure, freesSpace } from "./writer.ts";
 
 type CommitRequest = Extract<Request, { readonly commit: unknown }>;
 
@@ -30,7 +30,7 @@ if (opened !== undefined) {
   let saidBroken = false;
   let saidFull = false;
 
-  const refill = async (): Promise<void> => {
+  const refillBallast = async (): Promise<void> => {
     const complaint = await ballast.refill();
     if (complaint !== undefined) answer({ log: "warn", message: complaint });
   };
@@ -45,8 +45,10 @@ if (opened !== undefined) {
     }
     const full = outcomes.find((failure) => failure?.kind === "Unavailable");
     if (full !== undefined && !saidFull) answer({ log: "error", message: full.message });
-    saidFull = full !== undefined;
-    if (full === undefined) void refill();
+    // A delete that lives off the ballast does not mean that there is space again.
+    const grew = requests.some(({ commit }, index) => outcomes[index] === undefined && !freesSpace(commit));
+    saidFull = full !== undefined || (saidFull && !grew);
+    if (full === undefined && grew) void refillBallast();
   };
 
   const serve = (request: Exclude<Request, CommitRequest>): void => {
@@ -115,7 +117,7 @@ if (opened !== undefined) {
     flush();
   });
   answer({ opened: undefined });
-  void refill();
+  void refillBallast();
 }
 
 function receive(): Request | undefined {

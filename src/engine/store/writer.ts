@@ -29,6 +29,11 @@ export interface Writer {
   readonly broken: Failure | undefined;
 }
 
+/** True for a commit that may spend the ballast. */
+export function freesSpace(commit: Commit): boolean {
+  return commit.options.freesSpace === true || commit.changes.every((change) => "delete" in change);
+}
+
 /** Thrown to leave the transaction of a whole group. */
 class GroupFailed extends Error {}
 
@@ -103,7 +108,6 @@ export function createWriter(db: DatabaseSync, path: string, ballast: Ballast): 
   };
 
   const writeOne = (commit: Commit): Failure | undefined => {
-    const frees = commit.options.freesSpace === true || commit.changes.every((change) => "delete" in change);
     for (;;) {
       if (broken !== undefined) return broken;
       try {
@@ -113,7 +117,7 @@ export function createWriter(db: DatabaseSync, path: string, ballast: Ballast): 
           return { kind: "Conflict", message: `${error.message}: a row refers to a row that is not there` };
         }
         if (classifySqliteError(error) !== "full") return refuse(error);
-        if (!frees || !spend(ballast)) {
+        if (!freesSpace(commit) || !spend(ballast)) {
           return {
             kind: "Unavailable",
             message: `no space left for ${path}: remove containers or images, or free space on its file system otherwise`,
