@@ -84,4 +84,4 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export { type OpenStoreOptions, openStore } from "./open.ts";
+export { openStore } from "./open.ts";

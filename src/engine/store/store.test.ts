@@ -262,6 +262,30 @@ test("a missing writer thread is said", async (t) => {
   );
 });
 
+test("when the writer thread dies, all who wait and all who come later are told, and the log once", async (t) => {
+  const directory = temporaryDirectory(t);
+  const workerPath = join(directory, "dies.mjs");
+  writeFileSync(
+    workerPath,
+    `import { parentPort } from "node:worker_threads";
+    parentPort.postMessage({ opened: undefined });
+    parentPort.on("message", () => { throw new Error("boom"); });`,
+  );
+  const logged: string[] = [];
+  const logger = { ...silentLogger, error: (message: string) => logged.push(message) };
+  const store = await openStore({ directory, logger, workerPath });
+  const message = "the store's writer thread has failed: boom; restart gantryd";
+  const waiting = [store.commit([container("c1", "web")]), store.load("meta"), store.check()];
+  await Promise.all(waiting.map((promise) => assert.rejects(promise, { kind: "Unavailable", message })));
+  await assert.rejects(store.commit([container("c2", "db")]), { kind: "Unavailable", message });
+  assert.deepEqual(logged, [message]);
+  await store.close();
+});
+
+test("a commit of nothing is done at once", async (t) => {
+  await (await open(t)).commit([]);
+});
+
 test("it works from a bundle with the writer thread as its second entry", async (t) => {
   const directory = temporaryDirectory(t);
   await build({
