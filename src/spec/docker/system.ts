@@ -126,7 +126,7 @@ export interface Commit {
 export interface SwarmInfo {
   readonly NodeID?: string;
   readonly NodeAddr?: string;
-  readonly string?: string;
+  readonly LocalNodeState?: string;
   readonly ControlAvailable?: boolean;
   readonly Error?: string;
   readonly RemoteManagers?: readonly unknown[] | null;

@@ -1,0 +1,323 @@
+// What gantryd can be told: each directive as a flag, and as a key of the configuration file where it has one. Names and
+// meanings are dockerd's. Data only; reading is flags.ts's and config-file.ts's.
+
+import { isIP } from "node:net";
+import type { FlagSpec } from "../../base/flags.ts";
+import { messageOf } from "../../base/errors.ts";
+import { parseRamBytes } from "../../base/units.ts";
+
+/** Type of a directive's value in the configuration file. */
+export type DirectiveType = "bool" | "int" | "string" | "size" | "strings" | "map" | "ulimits" | "runtimes";
+
+export interface Directive {
+  readonly flag: FlagSpec;
+  /** Key in the configuration file; undefined where only the command line can say it. */
+  readonly key: string | undefined;
+  readonly type: DirectiveType;
+  /** A SIGHUP applies a new value; others wait for the next start. */
+  readonly reloads?: true;
+}
+
+function complainAboutRuntime(value: string): string | undefined {
+  const [name = "", path = ""] = splitOnce(value, "=");
+  return name === "" || path === "" ? `invalid runtime argument: ${value}` : undefined;
+}
+
+function complainAboutUlimit(value: string): string | undefined {
+  return /^[a-z]+=-?\d+(:-?\d+)?$/.test(value) ? undefined : `invalid ulimit argument: ${value}`;
+}
+
+function complainAboutSize(value: string): string | undefined {
+  try {
+    parseRamBytes(value);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
+
+/** Splits at the first separator; the second part is undefined without one. */
+export function splitOnce(text: string, separator: string): readonly [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
+}
+
+export const directives: readonly Directive[] = [
+  {
+    flag: {
+      name: "add-runtime",
+      kind: "strings",
+      valueName: "runtime",
+      usage: "Register an additional OCI compatible runtime (name=path)",
+      complain: complainAboutRuntime,
+    },
+    key: "runtimes",
+    type: "runtimes",
+    reloads: true,
+  },
+  {
+    flag: {
+      name: "allow-insecure-tcp",
+      kind: "bool",
+      usage: "Listen on tcp:// without TLS: everybody who reaches the port is root on this host",
+    },
+    key: "allow-insecure-tcp",
+    type: "bool",
+  },
+  { flag: { name: "bip", kind: "string", usage: "IPv4 address for the default bridge" }, key: "bip", type: "string" },
+  {
+    flag: { name: "bridge", short: "b", kind: "string", usage: 'Attach containers to a network bridge, or "none"' },
+    key: "bridge",
+    type: "string",
+  },
+  {
+    flag: { name: "cgroup-parent", kind: "string", usage: "Set parent cgroup for all containers", default: "/gantry" },
+    key: "cgroup-parent",
+    type: "string",
+  },
+  {
+    flag: {
+      name: "config-file",
+      kind: "string",
+      usage: "Daemon configuration file",
+      default: "/etc/gantry/daemon.json",
+    },
+    key: undefined,
+    type: "string",
+  },
+  {
+    flag: {
+      name: "data-root",
+      kind: "string",
+      usage: "Root directory of persistent state",
+      default: "/var/lib/gantry",
+    },
+    key: "data-root",
+    type: "string",
+  },
+  {
+    flag: { name: "debug", short: "D", kind: "bool", usage: "Enable debug mode" },
+    key: "debug",
+    type: "bool",
+    reloads: true,
+  },
+  {
+    flag: { name: "default-runtime", kind: "string", usage: "Default OCI runtime for containers", default: "crun" },
+    key: "default-runtime",
+    type: "string",
+    reloads: true,
+  },
+  {
+    flag: {
+      name: "default-shm-size",
+      kind: "string",
+      valueName: "bytes",
+      usage: "Default shm size for containers",
+      default: "64MiB",
+      shownDefault: "64MiB",
+      complain: complainAboutSize,
+    },
+    key: "default-shm-size",
+    type: "size",
+  },
+  {
+    flag: {
+      name: "default-ulimit",
+      kind: "strings",
+      valueName: "ulimit",
+      usage: "Default ulimits for containers",
+      complain: complainAboutUlimit,
+    },
+    key: "default-ulimits",
+    type: "ulimits",
+  },
+  {
+    flag: {
+      name: "dns",
+      kind: "strings",
+      usage: "DNS server to use",
+      complain: (value) => (isIP(value) === 0 ? `invalid string being converted to IP address: ${value}` : undefined),
+    },
+    key: "dns",
+    type: "strings",
+  },
+  { flag: { name: "dns-opt", kind: "strings", usage: "DNS options to use" }, key: "dns-opts", type: "strings" },
+  {
+    flag: { name: "dns-search", kind: "strings", usage: "DNS search domains to use" },
+    key: "dns-search",
+    type: "strings",
+  },
+  {
+    flag: {
+      name: "embedded-image",
+      kind: "string",
+      usage: 'Archive loaded at the first start; "" for none (default: the one that Gantry brings)',
+    },
+    key: "embedded-image",
+    type: "string",
+  },
+  {
+    flag: {
+      name: "exec-root",
+      kind: "string",
+      usage: "Root directory for execution state files",
+      default: "/run/gantry",
+    },
+    key: "exec-root",
+    type: "string",
+  },
+  {
+    flag: { name: "group", short: "G", kind: "string", usage: "Group for the unix socket", default: "docker" },
+    key: "group",
+    type: "string",
+  },
+  {
+    flag: { name: "host", short: "H", kind: "strings", usage: "Daemon socket(s) to listen on" },
+    key: "hosts",
+    type: "strings",
+  },
+  {
+    flag: { name: "init", kind: "bool", usage: "Run an init in the container to forward signals and reap processes" },
+    key: "init",
+    type: "bool",
+  },
+  {
+    flag: { name: "init-path", kind: "string", usage: "Path to the init program (default: tini of the host)" },
+    key: "init-path",
+    type: "string",
+  },
+  {
+    flag: { name: "ip-forward", kind: "bool", usage: "Enable IP forwarding in system configuration", default: "true" },
+    key: "ip-forward",
+    type: "bool",
+  },
+  {
+    flag: { name: "label", kind: "strings", usage: "Set key=value labels to the daemon", complain: complainAboutLabel },
+    key: "labels",
+    type: "strings",
+    reloads: true,
+  },
+  {
+    flag: {
+      name: "live-restore",
+      kind: "bool",
+      usage: "Keep containers running while the daemon is down (always so; accepted for dockerd's sake)",
+      default: "true",
+      shownDefault: "true",
+    },
+    key: "live-restore",
+    type: "bool",
+  },
+  {
+    flag: { name: "log-driver", kind: "string", usage: "Default driver for container logs", default: "json-file" },
+    key: "log-driver",
+    type: "string",
+  },
+  {
+    flag: {
+      name: "log-format",
+      kind: "string",
+      usage: 'Set the logging format ("text"|"json")',
+      default: "text",
+    },
+    key: "log-format",
+    type: "string",
+  },
+  {
+    flag: {
+      name: "log-level",
+      short: "l",
+      kind: "string",
+      usage: 'Set the logging level ("debug"|"info"|"warn"|"error"|"fatal")',
+      default: "info",
+    },
+    key: "log-level",
+    type: "string",
+    reloads: true,
+  },
+  {
+    flag: { name: "log-opt", kind: "strings", valueName: "map", usage: "Default log driver options for containers" },
+    key: "log-opts",
+    type: "map",
+  },
+  {
+    flag: { name: "mtu", kind: "int", usage: 'Set the MTU for the default "bridge" network', default: "1500" },
+    key: "mtu",
+    type: "int",
+  },
+  {
+    flag: {
+      name: "pidfile",
+      short: "p",
+      kind: "string",
+      usage: "Path to use for daemon PID file (default: gantryd.pid in the exec-root)",
+    },
+    key: "pidfile",
+    type: "string",
+  },
+  {
+    flag: {
+      name: "shutdown-timeout",
+      kind: "int",
+      usage: "Seconds to wait for requests to end at a stop",
+      default: "15",
+    },
+    key: "shutdown-timeout",
+    type: "int",
+    reloads: true,
+  },
+  { flag: { name: "tls", kind: "bool", usage: "Use TLS; implied by --tlsverify" }, key: "tls", type: "bool" },
+  {
+    flag: {
+      name: "tlscacert",
+      kind: "string",
+      usage: "Trust certs signed only by this CA",
+      default: "/etc/gantry/ca.pem",
+    },
+    key: "tlscacert",
+    type: "string",
+  },
+  {
+    flag: { name: "tlscert", kind: "string", usage: "Path to TLS certificate file", default: "/etc/gantry/cert.pem" },
+    key: "tlscert",
+    type: "string",
+  },
+  {
+    flag: { name: "tlskey", kind: "string", usage: "Path to TLS key file", default: "/etc/gantry/key.pem" },
+    key: "tlskey",
+    type: "string",
+  },
+  { flag: { name: "tlsverify", kind: "bool", usage: "Use TLS and verify the remote" }, key: "tlsverify", type: "bool" },
+  {
+    flag: { name: "validate", kind: "bool", usage: "Validate daemon configuration and exit" },
+    key: undefined,
+    type: "bool",
+  },
+  {
+    flag: { name: "version", short: "v", kind: "bool", usage: "Print version information and quit" },
+    key: undefined,
+    type: "bool",
+  },
+  { flag: { name: "help", kind: "bool", usage: "Print usage" }, key: undefined, type: "bool" },
+];
+
+function complainAboutLabel(value: string): string | undefined {
+  return value.includes("=") && !value.startsWith("=") ? undefined : `bad attribute format: ${value}`;
+}
+
+/** dockerd's keys that Gantry does not have yet: a file that was written for dockerd is told which, not that they are typos. */
+export const directivesOfDockerdOnly: ReadonlySet<string> = new Set(
+  `
+  allow-direct-routing allow-nondistributable-artifacts authorization-plugins bip6 builder cdi-spec-dirs
+  containerd containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime
+  default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
+  default-network-opts exec-opts experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip
+  host-gateway-ips http-proxy https-proxy icc insecure-registries ip ip-forward-no-drop ip-masq ip6tables
+  iptables ipv6 max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr
+  network-control-plane-mtu no-new-privileges no-proxy node-generic-resources proxies raw-logs registry-mirrors
+  rootless seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
+  userland-proxy userland-proxy-path userns-remap
+  `
+    .trim()
+    .split(/\s+/),
+);
