@@ -1,0 +1,48 @@
+// Images as older API versions have them.
+
+import type { ImageInspect, ImageSummary } from "../../../spec/docker/image.ts";
+
+/** `Containers` is counted since 1.51, `VirtualSize` went with 1.44, placeholders for untagged images with 1.43. */
+export function renderImages(images: readonly ImageSummary[], minor: number): readonly unknown[] {
+  if (minor >= 51) return images;
+  return images.map((image) => {
+    const older = { ...image, Containers: -1 };
+    if (minor >= 44) return older;
+    const withVirtual = { ...older, VirtualSize: image.Size };
+    if (minor >= 43 || (image.RepoTags ?? []).length > 0 || (image.RepoDigests ?? []).length > 0) return withVirtual;
+    return { ...withVirtual, RepoTags: ["<none>:<none>"], RepoDigests: ["<none>@<none>"] };
+  });
+}
+
+/** Fields of Config that are no image's that API before 1.50 shows with their zero values. */
+const containerOnly = {
+  Hostname: "",
+  Domainname: "",
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Image: "",
+} as const;
+
+const emptyContainerConfig = {
+  ...containerOnly,
+  User: "",
+  Env: null,
+  Cmd: null,
+  Volumes: null,
+  WorkingDir: "",
+  Entrypoint: null,
+  OnBuild: null,
+  Labels: null,
+} as const;
+
+export function renderImage(image: ImageInspect, minor: number): unknown {
+  if (minor >= 50) return image;
+  const config = { ...image, Config: { ...containerOnly, ...image.Config } };
+  if (minor >= 45) return config;
+  const containerConfig = { ...config, Container: "", ContainerConfig: emptyContainerConfig };
+  return minor >= 44 ? containerConfig : { ...containerConfig, VirtualSize: image.Size };
+}

@@ -1,0 +1,120 @@
+// /images: what was loaded and imported. Pull, push and search are in unsupported.ts.
+
+import type { Readable } from "node:stream";
+import { EngineError } from "../../../base/errors.ts";
+import { checkPlatform } from "../containers/parse.ts";
+import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
+import { parseFilters } from "../filters.ts";
+import { sendProgress } from "../progress.ts";
+import type { Engine } from "../ports.ts";
+import { type Route, route } from "../router.ts";
+import { renderImage, renderImages } from "./render.ts";
+
+/** An upload that brings nothing for so long is given up. */
+const uploadIdleMs = 300_000;
+const listFilters = ["before", "dangling", "label", "label!", "reference", "since", "until"];
+
+export function imageRoutes(engine: Engine): readonly Route[] {
+  const { images } = engine;
+  return [
+    route("GET", "/images/json", async (exchange) => {
+      const { query, minor } = exchange;
+      const summaries = await images.list({
+        all: query.bool("all"),
+        filters: parseFilters(query.text("filters"), listFilters),
+        sharedSize: minor >= 42 && query.bool("shared-size"),
+      });
+      sendJson(exchange, 200, renderImages(summaries, minor));
+    }),
+    route("POST", "/images/load", async (exchange) => {
+      const platform = parsePlatformJson(exchange.query.text("platform"));
+      const options = { quiet: exchange.query.boolOr("quiet", true), platform };
+      await sendProgress(exchange, images.load(upload(exchange), options, exchange.signal));
+    }),
+    route("POST", "/images/create", (exchange) => create(exchange, engine)),
+    route("GET", "/images/{name}/json", async (exchange) => {
+      sendJson(exchange, 200, renderImage(await images.inspect(param(exchange, "name")), exchange.minor));
+    }),
+    route("GET", "/images/{name}/history", async (exchange) => {
+      parsePlatformJson(exchange.query.text("platform"));
+      sendJson(exchange, 200, await images.history(param(exchange, "name")));
+    }),
+    route("POST", "/images/{name}/tag", async (exchange) => {
+      const { query } = exchange;
+      if (query.text("repo") === "") throw new EngineError("InvalidParameter", "invalid reference format");
+      await images.tag(param(exchange, "name"), query.text("repo"), query.text("tag"));
+      sendEmpty(exchange, 201);
+    }),
+    route("DELETE", "/images/{name}", async (exchange) => {
+      const { query } = exchange;
+      for (const platform of query.all("platforms")) parsePlatformJson(platform);
+      if (query.all("platforms").length > 0)
+        throw new EngineError("NotImplemented", "platforms is not supported yet: delete the whole image");
+      const options = { force: query.bool("force"), noPrune: query.bool("noprune") };
+      sendJson(exchange, 200, await images.remove(param(exchange, "name"), options));
+    }),
+  ];
+}
+
+async function create(exchange: Exchange, engine: Engine): Promise<void> {
+  const { query } = exchange;
+  const platform = query.text("platform");
+  if (platform !== "") checkPlatform(platform);
+  const source = query.text("fromSrc");
+  if (query.text("fromImage") !== "")
+    throw new EngineError(
+      "NotImplemented",
+      'pull is not supported yet: bring the image with "docker load" or "docker import"',
+    );
+  if (source === "") throw new EngineError("InvalidParameter", "one of fromImage and fromSrc must be given");
+  if (source !== "-")
+    throw new EngineError(
+      "NotImplemented",
+      "import from a URL is not supported yet: download the archive and import it from standard input (fromSrc=-)",
+    );
+  const repository = query.text("repo");
+  const tag = query.text("tag");
+  const options = {
+    reference: repository === "" ? undefined : joinReference(repository, tag),
+    message: query.text("message"),
+    changes: query.all("changes"),
+    platform: platform === "" ? undefined : platform,
+  };
+  await sendProgress(exchange, engine.images.import(upload(exchange), options, exchange.signal));
+}
+
+function joinReference(repository: string, tag: string): string {
+  if (tag === "") return repository;
+  if (!/^\w[\w.-]{0,127}$/.test(tag)) throw new EngineError("InvalidParameter", "invalid tag format");
+  return `${repository}:${tag}`;
+}
+
+/** The body as a stream, given up when it stalls. */
+function upload(exchange: Exchange): Readable {
+  const { request } = exchange;
+  request.setTimeout(uploadIdleMs, () => {
+    // A reader that is busy with what it has is no stalled client.
+    if (request.isPaused() || request.readableLength > 0) return;
+    request.destroy(new EngineError("Deadline", "the upload stalled"));
+  });
+  return request;
+}
+
+/** A platform as API 1.48 writes it, `{"os":"linux","architecture":"arm64"}`, as os/arch[/variant]. */
+export function parsePlatformJson(text: string): string | undefined {
+  if (text === "") return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const message = `failed to parse platform: ${error instanceof Error ? error.message : ""}`;
+    throw new EngineError("InvalidParameter", message, { cause: error });
+  }
+  const { os, architecture, variant } = Object(value) as Readonly<Record<string, unknown>>;
+  if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
+    throw new EngineError("InvalidParameter", "both OS and Architecture must be provided");
+  const platform =
+    typeof variant === "string" && variant !== "" ? `${os}/${architecture}/${variant}` : `${os}/${architecture}`;
+  checkPlatform(platform);
+  return platform;
+}

@@ -1,0 +1,103 @@
+// The two places where replies go: node's ServerResponse, and the bare connection of a request that asked for an upgrade.
+
+import { type IncomingMessage, STATUS_CODES, type ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Reply, ReplyHeaders } from "./exchange.ts";
+
+/** How long a client may go on sending after a refused upgrade. */
+const refusedLingerMs = 1_000;
+
+/** Replies of an ordinary request. */
+export class ResponseReply implements Reply {
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  readonly #common: ReplyHeaders;
+  readonly #isClosing: () => boolean;
+
+  constructor(request: IncomingMessage, response: ServerResponse, common: ReplyHeaders, isClosing: () => boolean) {
+    this.#request = request;
+    this.#response = response;
+    this.#common = common;
+    this.#isClosing = isClosing;
+  }
+
+  get started(): boolean {
+    return this.#response.headersSent || this.#response.destroyed;
+  }
+
+  send(status: number, headers: ReplyHeaders, body: string | Buffer): void {
+    const withBody = status !== 204 && status !== 304;
+    const length = withBody ? { "Content-Length": Buffer.byteLength(body) } : {};
+    this.#response.writeHead(status, { ...this.#common, ...headers, ...length, ...this.#closeHeader() });
+    this.#response.end(withBody && this.#request.method !== "HEAD" ? body : undefined);
+  }
+
+  stream(status: number, headers: ReplyHeaders): ServerResponse {
+    this.#response.writeHead(status, { ...this.#common, ...headers, ...this.#closeHeader() });
+    this.#response.flushHeaders();
+    return this.#response;
+  }
+
+  takeOver(head: string): { readonly connection: Duplex; readonly early: Buffer } {
+    const { socket } = this.#request;
+    // node:http offers hijacking for upgrades alone. Without its listeners, and with one of ours, it lets go of the socket;
+    // its "close" listener stays and frees the parser.
+    for (const event of ["data", "end", "drain", "timeout", "error"]) socket.removeAllListeners(event);
+    socket.on("data", noop);
+    socket.off("data", noop);
+    socket.on("error", noop);
+    socket.setTimeout(0);
+    socket.write(head, "latin1");
+    return { connection: socket, early: Buffer.alloc(0) };
+  }
+
+  /** A body that nobody read to its end must not be taken for the next request. */
+  #closeHeader(): ReplyHeaders {
+    return !this.#request.complete || this.#isClosing() ? { Connection: "close" } : {};
+  }
+}
+
+/** Replies of a request with `Connection: Upgrade`, whose connection node:http has handed over. */
+export class UpgradeReply implements Reply {
+  readonly #request: IncomingMessage;
+  readonly #connection: Duplex;
+  readonly #early: Buffer;
+  readonly #common: ReplyHeaders;
+  #started = false;
+
+  constructor(request: IncomingMessage, connection: Duplex, early: Buffer, common: ReplyHeaders) {
+    this.#request = request;
+    this.#connection = connection;
+    this.#early = early;
+    this.#common = common;
+    connection.on("error", noop);
+    request.on("error", noop);
+  }
+
+  get started(): boolean {
+    return this.#started || this.#connection.destroyed;
+  }
+
+  send(status: number, headers: ReplyHeaders, body: string | Buffer): void {
+    this.#started = true;
+    const all = { ...this.#common, ...headers, "Content-Length": Buffer.byteLength(body), Connection: "close" };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+    this.#connection.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`, "latin1");
+    this.#connection.end(body);
+    this.#request.resume();
+    this.#connection.resume();
+    setTimeout(() => this.#connection.destroy(), refusedLingerMs).unref();
+  }
+
+  stream(): ServerResponse {
+    throw new TypeError("a connection that upgrades carries no ordinary stream");
+  }
+
+  takeOver(head: string): { readonly connection: Duplex; readonly early: Buffer } {
+    this.#started = true;
+    if (head !== "") this.#connection.write(head, "latin1");
+    return { connection: this.#connection, early: this.#early };
+  }
+}
+
+function noop(): void {}

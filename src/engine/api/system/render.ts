@@ -1,0 +1,33 @@
+// GET /info for older API versions.
+
+import type { SystemInfo } from "../../../spec/docker/system.ts";
+
+/**
+ * Gone: BridgeNf* with 1.50, Commit.Expected with 1.49, KernelMemory with 1.42. New: FirewallBackend 1.49, Containerd 1.46,
+ * Runtimes' status 1.44, SecurityOptions as `name=…` 1.25.
+ */
+export function renderInfo(info: SystemInfo, minor: number): unknown {
+  if (minor >= 50) return info;
+  let older: Record<string, unknown> = { ...info, BridgeNfIptables: false, BridgeNfIp6tables: false };
+  if (minor < 49) {
+    older = {
+      ...older,
+      RuncCommit: { ...info.RuncCommit, Expected: info.RuncCommit?.ID ?? "" },
+      InitCommit: { ...info.InitCommit, Expected: info.InitCommit?.ID ?? "" },
+      FirewallBackend: undefined,
+    };
+  }
+  if (minor < 46) older["Containerd"] = undefined;
+  if (minor < 44) older["Runtimes"] = withoutStatus(info.Runtimes);
+  if (minor < 42) older["KernelMemory"] = true;
+  if (minor < 25)
+    older["SecurityOptions"] = info.SecurityOptions?.map((each) => /^name=([^,]*)/.exec(each)?.[1] ?? each);
+  return older;
+}
+
+function withoutStatus(runtimes: SystemInfo["Runtimes"]): SystemInfo["Runtimes"] {
+  if (runtimes === undefined || runtimes === null) return runtimes;
+  return Object.fromEntries(
+    Object.entries(runtimes).map(([name, { path, runtimeArgs }]) => [name, { path, runtimeArgs }]),
+  );
+}

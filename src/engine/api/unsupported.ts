@@ -1,0 +1,54 @@
+// The operations of API 1.51 that are not built yet. Each answers 501, says which one it is and what to do instead.
+
+import { EngineError } from "../../base/errors.ts";
+import { type Method, type Route, route } from "./router.ts";
+
+/** [method, pattern, what it is, what to do]. */
+const operations: readonly (readonly [Method, string, string, string])[] = [
+  ["POST", "/auth", "login to a registry", "bring images with docker load or docker import"],
+  ["POST", "/build", "build", "build the image elsewhere and bring it with docker load"],
+  ["POST", "/build/prune", "prune of the build cache", "there is no build cache to prune"],
+  ["POST", "/session", "a build session", "build the image elsewhere and bring it with docker load"],
+  ["POST", "/commit", "commit", "build the image elsewhere and bring it with docker load"],
+  ["GET", "/system/df", "disk usage", "look at docker ps --size and docker images"],
+  ["GET", "/distribution/{name}/json", "a look at an image in a registry", "inspect the image where it is local"],
+  ["GET", "/images/search", "search in a registry", "bring images with docker load or docker import"],
+  ["GET", "/images/get", "save", "keep the archive that the image was loaded from"],
+  ["GET", "/images/{name}/get", "save", "keep the archive that the image was loaded from"],
+  ["POST", "/images/{name}/push", "push", "copy the archive that the image was loaded from"],
+  ["POST", "/images/prune", "prune of images", "delete images by name with docker rmi"],
+  ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
+  ["GET", "/containers/{id}/export", "export", "run tar in the container with docker exec"],
+  ["GET", "/containers/{id}/stats", "stats", "read the container's cgroup, or use docker top"],
+  ["POST", "/containers/{id}/update", "update", "create the container anew with the other limits"],
+  ["HEAD", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
+  ["GET", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
+  ["PUT", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
+  ["POST", "/networks/create", "network create", "use the built-in networks bridge, host and none"],
+  ["POST", "/networks/{id}/connect", "network connect", "choose the network when the container is created"],
+  ["POST", "/networks/{id}/disconnect", "network disconnect", "choose the network when the container is created"],
+  ["DELETE", "/networks/{id}", "network rm", "the built-in networks stay"],
+  ["POST", "/networks/prune", "prune of networks", "there are no networks but the built-in ones"],
+  ["POST", "/volumes/create", "volume create", "bind a directory of the host with -v /path:/path"],
+  ["PUT", "/volumes/{name}", "volume update", "it is for cluster volumes alone"],
+  ["POST", "/volumes/prune", "prune of volumes", "there are no volumes"],
+  ["GET", "/plugins/privileges", "plugin privileges", "plugins cannot be installed"],
+  ["POST", "/plugins/pull", "plugin install", "plugins cannot be installed"],
+  ["POST", "/plugins/create", "plugin create", "plugins cannot be installed"],
+  ["DELETE", "/plugins/{name}", "plugin rm", "plugins cannot be installed"],
+  ["POST", "/plugins/{name}/enable", "plugin enable", "plugins cannot be installed"],
+  ["POST", "/plugins/{name}/disable", "plugin disable", "plugins cannot be installed"],
+  ["POST", "/plugins/{name}/upgrade", "plugin upgrade", "plugins cannot be installed"],
+  ["POST", "/plugins/{name}/push", "plugin push", "plugins cannot be installed"],
+  ["POST", "/plugins/{name}/set", "plugin set", "plugins cannot be installed"],
+  ["POST", "/swarm/init", "swarm", "run containers on this host"],
+  ["POST", "/swarm/join", "swarm", "run containers on this host"],
+];
+
+export function unsupportedRoutes(): readonly Route[] {
+  return operations.map(([method, pattern, what, instead]) =>
+    route(method, pattern, async () => {
+      throw new EngineError("NotImplemented", `${what} is not supported yet: ${instead}`);
+    }),
+  );
+}

@@ -1,0 +1,37 @@
+// attach over a WebSocket (RFC 6455): binary messages both ways, output without frame headers.
+
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { createWebSocketStream, WebSocketServer } from "ws";
+import { EngineError } from "../../base/errors.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** Largest message that a client may send. */
+const maxMessageBytes = 1024 * 1024;
+
+/** @throws InvalidParameter the request is no WebSocket handshake; call it before anything is opened */
+export function checkWebSocket(exchange: Exchange): void {
+  const { headers } = exchange.request;
+  if (!exchange.upgrade || headers.upgrade?.toLowerCase() !== "websocket")
+    throw new EngineError("InvalidParameter", "not websocket protocol");
+  if (headers["sec-websocket-version"] !== "13")
+    throw new EngineError("InvalidParameter", "missing or bad WebSocket Version");
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers["sec-websocket-key"] ?? ""))
+    throw new EngineError("InvalidParameter", "mismatch challenge/response");
+}
+
+/** Answers the handshake; the stream carries payloads as binary messages. */
+export function acceptWebSocket(exchange: Exchange): Promise<Duplex> {
+  const { promise, resolve } = Promise.withResolvers<Duplex>();
+  const { connection, early } = exchange.reply.takeOver("");
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    perMessageDeflate: false,
+    maxPayload: maxMessageBytes,
+  });
+  server.handleUpgrade(exchange.request as IncomingMessage, connection, early, (socket) => {
+    resolve(createWebSocketStream(socket));
+  });
+  return promise;
+}
