@@ -71,8 +71,14 @@ function readLimits(facts: HostFacts): {
   const memory = controllers.has("memory");
   const cpu = controllers.has("cpu");
   return {
-    ...{ memory, swap: memory, kernelMemoryTcp: false, oomKillDisable: false },
-    ...{ cfs: cpu, shares: cpu, cpuset: controllers.has("cpuset"), pids: controllers.has("pids") },
+    memory,
+    swap: memory,
+    kernelMemoryTcp: false,
+    oomKillDisable: false,
+    cfs: cpu,
+    shares: cpu,
+    cpuset: controllers.has("cpuset"),
+    pids: controllers.has("pids"),
   };
 }
 

@@ -56,8 +56,8 @@ const holes = [
     fixed: "1.2.8",
     what: "CVE-2025-31133, CVE-2025-52565, CVE-2025-52881 (masked paths and /dev mounts)",
   },
-  { kind: "crun", fixed: "1.14.3", what: "CVE-2024-21626's class (descriptors left open)" },
   { kind: "crun", fixed: "1.20", what: "CVE-2025-24965 (a krun handler's symlink leads out of the root)" },
+  { kind: "crun", fixed: "1.27", what: "CVE-2026-30892 (exec may run as another user than asked for)" },
 ] as const;
 
 /** What is known to be wrong with the runtime; a line each. Pure. */
