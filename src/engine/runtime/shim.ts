@@ -110,6 +110,8 @@ export interface ShimExecOptions {
 export interface AttachPosition {
   readonly generation: number;
   readonly offset: number;
+  /** Inode of the log file that `offset` counts in, to find it again after a rotation; 0 without a log. */
+  readonly inode?: number;
 }
 
 export interface ShimAttachment {
@@ -130,9 +132,18 @@ export interface Shim {
     readonly exit: ExitRecord | undefined;
     readonly execs: readonly { readonly id: ExecId; readonly pid: number; readonly exitCode: number | undefined }[];
   }>;
+  /**
+   * @param streams `pending`: send first the bytes of incomplete lines, which are not in the log yet. An attach that also shows
+   * the log up to `position` wants them, an attach from now on does not (as dockerd).
+   */
   attach(
     target: "init" | ExecId,
-    streams: { readonly stdin: boolean; readonly stdout: boolean; readonly stderr: boolean },
+    streams: {
+      readonly stdin: boolean;
+      readonly stdout: boolean;
+      readonly stderr: boolean;
+      readonly pending?: boolean;
+    },
   ): Promise<ShimAttachment>;
   /** Prepares stdio for an exec so that attach works before it runs. */
   prepareExec(options: ShimExecOptions): Promise<void>;

@@ -1,0 +1,89 @@
+// Why a runtime did not start a process, in dockerd's words. The Docker CLI and scripts look for these texts:
+// "executable file not found", "no such file or directory", "permission denied", "is a directory". Pure.
+// Source: dockerd 28.5's answers, and the log formats of crun(1) and runc(8) with --log-format json.
+
+import type { StartFailure } from "./shim.ts";
+
+/** What the shim tells about a runtime that ended without success. */
+export interface RuntimeFailure {
+  readonly operation: "create" | "exec";
+  /** Name of the runtime's program, "crun". */
+  readonly runtime: string;
+  /** Set when the runtime itself could not be executed. */
+  readonly reason: string | undefined;
+  /** Exit status of the runtime; 128 + n when signal n killed it. */
+  readonly status: number;
+  /** The runtime's log: one JSON object per line. */
+  readonly log: string;
+  readonly stderr: string;
+}
+
+function lastError(log: string): string | undefined {
+  let last: string | undefined;
+  for (const line of log.split("\n")) {
+    if (line === "") continue;
+    let entry: unknown;
+    try {
+      entry = JSON.parse(line);
+    } catch {
+      last ??= line;
+      continue;
+    }
+    if (typeof entry !== "object" || entry === null || !("msg" in entry) || typeof entry.msg !== "string") continue;
+    if ("level" in entry && entry.level !== "error" && entry.level !== "fatal") continue;
+    last = entry.msg;
+  }
+  return last;
+}
+
+const commandPatterns: readonly (readonly [RegExp, (command: string) => string])[] = [
+  [
+    /executable file `(.*)` not found(?: in \$PATH)?: No such file or directory/,
+    (c) => (c.includes("/") ? `stat ${c}: no such file or directory` : "executable file not found in $PATH"),
+  ],
+  [/executable file `(.*)` not found(?: in \$PATH)?: Permission denied/, () => "permission denied"],
+  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Permission denied/, () => "permission denied"],
+  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Is a directory/, () => "is a directory"],
+  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: No such file or directory/, () => "no such file or directory"],
+  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Exec format error/, () => "exec format error"],
+];
+
+// crun's words for a command at fault, in runc's.
+function commandFault(message: string): string | undefined {
+  for (const [pattern, say] of commandPatterns) {
+    const match = pattern.exec(message);
+    if (match?.[1] === undefined) continue;
+    return `exec: ${JSON.stringify(match[1])}: ${say(match[1])}`;
+  }
+  return undefined;
+}
+
+function exitCodeOf(message: string): number {
+  const text = message.toLowerCase();
+  if (/executable file not found|no such file or directory/.test(text)) return 127;
+  if (/permission denied|is a directory/.test(text)) return 126;
+  return 128;
+}
+
+/** The message that dockerd would give, and the exit code that it would record: 127, 126 or 128. */
+export function renderStartFailure(failure: RuntimeFailure): StartFailure {
+  const { operation, runtime } = failure;
+  const prefix =
+    operation === "create"
+      ? "failed to create task for container: failed to create shim task: OCI runtime create failed: "
+      : "OCI runtime exec failed: ";
+  if (failure.reason !== undefined)
+    return { exitCode: 128, message: `${prefix}unable to start the runtime: ${failure.reason}` };
+  const message =
+    lastError(failure.log) ??
+    (failure.stderr.trim() === "" ? undefined : failure.stderr.trim()) ??
+    `${runtime} ended with status ${failure.status} and said nothing`;
+  const fault = commandFault(message);
+  if (fault !== undefined) {
+    const stage = operation === "create" ? `${runtime} create failed` : "exec failed";
+    return { exitCode: exitCodeOf(fault), message: `${prefix}${stage}: unable to start container process: ${fault}` };
+  }
+  const own =
+    message.startsWith(`${runtime} `) || message.startsWith("exec failed") ? message : `${runtime}: ${message}`;
+  return { exitCode: exitCodeOf(message), message: `${prefix}${own}` };
+}

@@ -1,0 +1,50 @@
+// ShimOptions → the fields of a spawn request, pure. Source: docs/shim-protocol.md, "spawn".
+
+import type { Field } from "./shim-frames.ts";
+import type { ShimNetwork, ShimOptions } from "./shim.ts";
+
+function flag(value: boolean): string {
+  return value ? "1" : "0";
+}
+
+function networkFields(network: ShimNetwork): Field[] {
+  if (network.kind !== "bridge") return [["net", network.kind]];
+  return [
+    ["net", "bridge"],
+    ["net.host", network.hostInterface],
+    ["net.bridge", network.bridge],
+    ["net.name", network.interface],
+    ["net.mac", network.mac],
+    ["net.address", network.address],
+    ["net.gateway", network.gateway === "" ? undefined : network.gateway],
+    ["net.mtu", network.mtu],
+  ];
+}
+
+/** The request without its tag. */
+export function spawnFields(options: ShimOptions): Field[] {
+  const { rootfs, runtime, log } = options;
+  return [
+    ["id", options.id],
+    ["run", options.runDir],
+    ["exit", options.exitFile],
+    ["upper", rootfs.upper],
+    ["work", rootfs.work],
+    ["ro", flag(rootfs.readonly)],
+    ...networkFields(options.network),
+    ["runtime", runtime.path],
+    ...runtime.args.map((arg): Field => ["runtime.arg", arg]),
+    ["runtime.root", runtime.stateRoot],
+    ["hide", flag(runtime.hidesUnifiedCgroup)],
+    ["tty", flag(options.tty)],
+    ["stdin", flag(options.stdin)],
+    ["once", flag(options.stdinOnce)],
+    ["rows", options.consoleSize?.[0]],
+    ["columns", options.consoleSize?.[1]],
+    ["log", log?.path],
+    ["log.max", log?.maxSizeBytes],
+    ["log.files", log === undefined ? undefined : Math.max(1, log.maxFiles)],
+    ...options.cgroups.map((cgroup): Field => ["cgroup", cgroup]),
+    ...rootfs.lower.map((lower): Field => ["lower", lower]),
+  ];
+}
