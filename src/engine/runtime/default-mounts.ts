@@ -37,12 +37,14 @@ export const defaultReadonlyPaths: readonly string[] = [
   "/proc/sysrq-trigger",
 ];
 
-/** One directory per CPU, masked beside `defaultMaskedPaths`; missing ones are left out by the runtime. */
-export function thermalThrottlePaths(cpuCount: number): readonly string[] {
-  return Array.from(
+/** The default masked paths, and with them one directory per CPU; the runtime leaves out what is missing. */
+export function withThermalThrottle(masked: readonly string[], cpuCount: number): readonly string[] {
+  if (!defaultMaskedPaths.every((path) => masked.includes(path))) return masked;
+  const perCpu = Array.from(
     { length: Math.min(cpuCount, 512) },
     (_, cpu) => `/sys/devices/system/cpu/cpu${cpu}/thermal_throttle`,
   );
+  return [...masked, ...perCpu.filter((path) => !masked.includes(path))];
 }
 
 /**

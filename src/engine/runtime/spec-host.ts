@@ -36,6 +36,8 @@ export interface SpecHost {
   /** Device nodes below a directory, links not followed; an unreadable directory counts as empty. */
   devicesUnder(directory: string): readonly HostDevice[];
   propagationOf(path: string): MountPropagation;
+  /** A small text file of /proc or /sys; undefined when it cannot be read. */
+  readText(path: string): string | undefined;
 }
 
 /** Directories of /dev that a container gets anew instead of the host's nodes. */
@@ -112,6 +114,15 @@ export function parsePropagation(mountInfo: string, path: string): MountPropagat
   return best;
 }
 
+function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return undefined;
+  }
+}
+
 /** The running host. Reads /proc/self/status and limits once, everything else when asked. */
 export function createSpecHost(): SpecHost {
   const status = readFileSync("/proc/self/status", "utf8");
@@ -121,6 +132,7 @@ export function createSpecHost(): SpecHost {
     rlimits: parseProcessLimits(readFileSync("/proc/self/limits", "utf8")),
     deviceAt,
     devicesUnder,
+    readText,
     propagationOf: (path) => parsePropagation(readFileSync("/proc/self/mountinfo", "utf8"), path),
   };
 }

@@ -4,11 +4,12 @@
 import { EngineError } from "../../base/errors.ts";
 import type { OciLinux, OciMount, OciNamespace, OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 import { resolveCapabilities } from "./capabilities.ts";
+import { readCgroupLimits, withoutUnenforceable } from "./cgroup-limits.ts";
 import {
   defaultMaskedPaths,
   defaultReadonlyPaths,
   planDefaultMounts,
-  thermalThrottlePaths,
+  withThermalThrottle,
   withoutReplaced,
 } from "./default-mounts.ts";
 import { planDevices } from "./devices.ts";
@@ -131,13 +132,13 @@ export function buildSpec(input: SpecInput, host: SpecHost, seccomp: SeccompPlan
   );
   const asked = planMounts(hostConfig, hasRecursiveReadOnly(facts.kernelVersion)).mounts;
   const devices = planDevices(hostConfig, host);
+  const enforceable = withoutUnenforceable(hostConfig, readCgroupLimits(facts, host)).hostConfig;
   const ownNetwork = input.namespaces.network !== "host" && !(hostConfig.NetworkMode ?? "").startsWith("container:");
   const ownUts = input.namespaces.uts === undefined;
   const propagation = planPropagation(asked, host);
   const filter = seccomp(input, capabilities, security);
   const unmasked = privileged || security.unconfinedPaths;
-  const masked =
-    hostConfig.MaskedPaths ?? (unmasked ? [] : [...defaultMaskedPaths, ...thermalThrottlePaths(facts.cpuCount)]);
+  const masked = withThermalThrottle(hostConfig.MaskedPaths ?? (unmasked ? [] : defaultMaskedPaths), facts.cpuCount);
   const readonlyPaths = hostConfig.ReadonlyPaths ?? (unmasked ? [] : defaultReadonlyPaths);
   const tty = config.Tty === true;
   const { rlimits } = planRlimits(hostConfig, facts, host.rlimits);
@@ -161,7 +162,7 @@ export function buildSpec(input: SpecInput, host: SpecHost, seccomp: SeccompPlan
     namespaces: planNamespaces(input),
     ...(devices.nodes.length > 0 ? { devices: devices.nodes } : {}),
     cgroupsPath: input.cgroupsPath,
-    resources: { devices: devices.rules, ...planResources(hostConfig, facts) },
+    resources: { devices: devices.rules, ...planResources(enforceable, facts) },
     ...(filter.section === undefined ? {} : { seccomp: filter.section }),
     ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
     maskedPaths: masked,

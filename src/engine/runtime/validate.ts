@@ -3,6 +3,7 @@
 
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import { checkCapabilities } from "./capabilities.ts";
+import { readCgroupLimits, withoutUnenforceable } from "./cgroup-limits.ts";
 import { checkDevices } from "./devices.ts";
 import type { HostFacts } from "./index.ts";
 import { hasRecursiveReadOnly } from "./kernel-version.ts";
@@ -198,6 +199,9 @@ export function validate(
       ...log.errors,
     ],
     unsupported: [...listUnsupported(config, hostConfig, facts), ...plan.unsupported, ...log.unsupported],
-    warnings: resourceWarnings(hostConfig, facts, host.rlimits),
+    warnings: [
+      ...withoutUnenforceable(hostConfig, readCgroupLimits(facts, host)).warnings,
+      ...resourceWarnings(hostConfig, facts, host.rlimits),
+    ],
   };
 }
