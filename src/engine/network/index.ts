@@ -37,15 +37,19 @@ export interface NetworkRequest {
   readonly networkingConfig?: NetworkingConfig;
 }
 
+/** A container whose first process runs, or is paused. */
+export interface NetworkUser {
+  readonly id: ContainerId;
+  readonly name: string;
+  /** As in HostConfig. */
+  readonly networkMode: string;
+  readonly pid: number;
+}
+
 /** Who is on the networks; asked of containers/, so that network/ does not depend on it. */
 export interface NetworkUsers {
-  /** The containers whose first process runs, paused ones too; `networkMode` as in HostConfig. */
-  running(): readonly {
-    readonly id: ContainerId;
-    readonly name: string;
-    readonly networkMode: string;
-    readonly pid: number;
-  }[];
+  get(id: ContainerId): NetworkUser | undefined;
+  running(): readonly NetworkUser[];
 }
 
 /** The daemon's flags that concern networks. */
@@ -85,7 +89,7 @@ export interface Networks extends NetworksPort {
   /**
    * Reserves an address until `release`, whether the changes are committed or not.
    *
-   * @throws NotFound    "network x not found"
+   * @throws NotFound    "failed to set up container networking: network x not found"
    * @throws Unavailable the network has no address left
    */
   connect(request: NetworkRequest): Promise<Connection>;

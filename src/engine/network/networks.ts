@@ -2,7 +2,7 @@
 // Invariant: an address in `#endpoints` is taken in the pool; a row of the store is in `#endpoints` or about to go.
 
 import { randomBytes } from "node:crypto";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type ContainerId, newNetworkId } from "../../base/ids.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
 import type { ContainerConfig, HostConfig, NetworkingConfig, NetworkSettings } from "../../spec/docker/container.ts";
@@ -140,8 +140,8 @@ class BuiltInNetworks implements Networks {
     if (config?.NetworkDisabled === true) return this.#find("none");
     const mode = parseNetworkMode(hostConfig.NetworkMode);
     if (mode.kind === "container") return undefined;
-    const isDefault = ["", "default"].includes(hostConfig.NetworkMode ?? "");
-    return this.#find(isDefault && this.#bridge() === undefined ? "none" : mode.name);
+    // Without a bridge network its containers have none, as with dockerd's --bridge=none.
+    return this.#find(mode.name === "bridge" && this.#bridge() === undefined ? "none" : mode.name);
   }
 
   validate(
@@ -156,9 +156,18 @@ class BuiltInNetworks implements Networks {
     return Promise.try(() => this.#connect(request));
   }
 
+  #networkToJoin({ hostConfig, config }: NetworkRequest): NetworkRecord | undefined {
+    try {
+      return this.#networkOf(hostConfig, config);
+    } catch (error) {
+      if (!isEngineError(error)) throw error;
+      throw new EngineError(error.kind, `failed to set up container networking: ${error.message}`, { cause: error });
+    }
+  }
+
   #connect(request: NetworkRequest): Connection {
-    const { id, hostConfig, config, joined } = request;
-    const record = this.#networkOf(hostConfig, config);
+    const { id, joined } = request;
+    const record = this.#networkToJoin(request);
     if (record === undefined) {
       if (joined === undefined)
         throw new EngineError("System", "no namespace to join was given for network mode container:");
@@ -244,7 +253,7 @@ class BuiltInNetworks implements Networks {
   settings(id: ContainerId, hostConfig: HostConfig): { readonly settings: NetworkSettings } {
     const mode = parseNetworkMode(hostConfig.NetworkMode);
     if (mode.kind === "container") return { settings: renderSettings("", "", {}, undefined) };
-    const user = this.#deps.users.running().find((candidate) => candidate.id === id);
+    const user = this.#deps.users.get(id);
     const endpoint = this.#endpoints.get(id);
     let record: NetworkRecord | undefined;
     try {
