@@ -51,6 +51,16 @@ static void console_ready(struct source *source, uint32_t events) {
   close(connection);
 }
 
+void console_path(const struct process *p, char out[128]) {
+  char memory[32];
+  const char *name = console_name(p, memory);
+  struct sockaddr_un address;
+  int n = snprintf(out, 128, "%s/%s", p->shim->options.run_dir, name);
+  // A path that does not fit a socket's address is reached through our own descriptor.
+  if (n >= (int)sizeof address.sun_path)
+    snprintf(out, 128, "/proc/%d/fd/%d/%s", (int)getpid(), p->shim->run_fd, name);
+}
+
 bool console_listen(struct process *p, char reason[REASON_SIZE]) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   char memory[32];
@@ -64,10 +74,6 @@ bool console_listen(struct process *p, char reason[REASON_SIZE]) {
     fail(reason, "listen on %s: %s", name, strerror(errno));
     return false;
   }
-  // A path that does not fit a socket's address is reached through our own descriptor.
-  int n = snprintf(p->console_path, sizeof address.sun_path, "%s/%s", p->shim->options.run_dir, name);
-  if (n >= (int)sizeof address.sun_path)
-    snprintf(p->console_path, sizeof p->console_path, "/proc/%d/fd/%d/%s", (int)getpid(), p->shim->run_fd, name);
   loop_watch(&p->shim->loop, &p->console, EPOLLIN);
   return true;
 }

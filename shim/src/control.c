@@ -158,7 +158,7 @@ static void prepare(struct connection *c, const struct fields *f) {
   char reason[REASON_SIZE];
   int64_t rows, columns;
   if (id == NULL || strlen(id) != 64 || strspn(id, "0123456789abcdef") != 64 || file == NULL || file[0] != '/' ||
-      strlen(file) >= sizeof s->init.process_file || !field_number(f, "rows", 0, 65535, 0, &rows) ||
+      strlen(file) >= PATH_SIZE || !field_number(f, "rows", 0, 65535, 0, &rows) ||
       !field_number(f, "columns", 0, 65535, 0, &columns)) {
     reply_error(c, f, "invalid", "malformed exec");
     return;
@@ -179,13 +179,13 @@ static void prepare(struct connection *c, const struct fields *f) {
   p->stdin_once = true;
   p->rows = (unsigned short)rows;
   p->columns = (unsigned short)columns;
-  snprintf(p->process_file, sizeof p->process_file, "%s", file);
+  p->process_file = strdup(file);
   p->next = s->execs;
   s->execs = p;
   s->exec_count++;
-  if (!process_open(p, reason)) {
+  if (p->process_file == NULL || !process_open(p, reason)) {
+    reply_error(c, f, "system", p->process_file == NULL ? "out of memory" : reason);
     exec_forget(p);
-    reply_error(c, f, "system", reason);
     return;
   }
   reply_ok(c, f);

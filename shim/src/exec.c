@@ -23,6 +23,7 @@ void exec_forget(struct process *p) {
   if (!p->drained)
     process_close(p);
   loop_disarm(&s->loop, &p->drain);
+  free(p->process_file);
   free(p);
 }
 

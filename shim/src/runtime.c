@@ -118,7 +118,7 @@ static void failed(struct process *p, int status, const char *text) {
 void runtime_start(struct process *p) {
   struct shim *s = p->shim;
   bool init = p == &s->init;
-  char pid_file[PATH_SIZE], name[32], reason[REASON_SIZE];
+  char pid_file[PATH_SIZE], console[128], name[32], reason[REASON_SIZE];
   const char *tail[TAIL_MAX];
   int n = 0, pipes[2], null = open("/dev/null", O_RDWR | O_CLOEXEC);
   pid_file_name(p, name);
@@ -138,7 +138,8 @@ void runtime_start(struct process *p) {
   tail[n++] = pid_file;
   if (p->tty) {
     tail[n++] = "--console-socket";
-    tail[n++] = p->console_path;
+    console_path(p, console);
+    tail[n++] = console;
     if (pipe2(pipes, O_CLOEXEC) == 0) {
       p->errors = pipes[0];
       p->out[1].child_fd = pipes[1];
@@ -152,6 +153,8 @@ void runtime_start(struct process *p) {
   p->runtime_pid = runtime_launch(s, tail, fds, true);
   int error = errno;
   close(null);
+  free(p->process_file);
+  p->process_file = NULL;
   if (p->runtime_pid < 0) {
     p->runtime_pid = 0;
     snprintf(reason, sizeof reason, "execute %s: %s", s->options.runtime, strerror(error));

@@ -157,12 +157,11 @@ struct process {
   bool input_closing;
   int master, slave;
   struct source console;
-  char console_path[PATH_SIZE / 8];
   struct client *clients;
   // the runtime that starts it
   pid_t runtime_pid;
   int errors; // where the runtime's own stderr goes with a tty
-  char process_file[PATH_SIZE / 2];
+  char *process_file; // of an exec until it starts
   uint64_t asked_tag;
   struct connection *asked_by;
 };
@@ -190,6 +189,8 @@ bool process_draining(const struct process *);
 
 bool console_listen(struct process *, char reason[REASON_SIZE]);
 void console_close(struct process *);
+/** What the runtime connects to. */
+void console_path(const struct process *, char out[128]);
 
 // ---- attach.c ----
 

@@ -1,0 +1,228 @@
+// Makes the inodes. A later member replaces an earlier one of its name (a directory over a directory only changes its
+// metadata), as dockerd does. OCI whiteouts become overlayfs': `.wh.x` a character device 0:0 called x, `.wh..wh..opq` the
+// attribute trusted.overlay.opaque; both speak of lower layers only, so what this layer itself has stays.
+// Sources: OCI image-spec 1.1, layer.md, "Whiteouts"; kernel, Documentation/filesystems/overlayfs.rst.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "unpack.h"
+
+static const char whiteout_prefix[] = ".wh.";
+static const char whiteout_meta_prefix[] = ".wh..wh.";
+static const char opaque_marker[] = ".wh..wh..opq";
+
+uint64_t content_bytes;
+static uint64_t promised_bytes;
+
+static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+
+static void count_bytes(uint64_t size, const struct limits *limits) {
+  if (size > limits->bytes - promised_bytes)
+    fail(EXIT_LIMIT, "the layer's files are larger than the %llu bytes allowed", (unsigned long long)limits->bytes);
+  promised_bytes += size;
+}
+
+static struct timespec time_of(const struct entry *entry) {
+  return (struct timespec){.tv_sec = (time_t)entry->mtime_s, .tv_nsec = (long)entry->mtime_ns};
+}
+
+// Takes away what is called `name`; true when it was a whiteout, so that a directory in its place has to be opaque.
+static bool clear_way(int parent, const char *name, const char *path) {
+  bool hides = is_whiteout(parent, name);
+  remove_tree(parent, name, path);
+  forget_parents();
+  return hides;
+}
+
+static void write_region(int fd, uint64_t offset, uint64_t length, const char *path) {
+  while (length > 0) {
+    const unsigned char *from;
+    size_t n = read_some(&from, length);
+    for (size_t done = 0; done < n;) {
+      ssize_t written = pwrite(fd, from + done, n - done, (off_t)(offset + done));
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) fail_errno("write", path);
+      done += (size_t)written;
+    }
+    offset += n;
+    length -= n;
+  }
+}
+
+// Attributes that the file system does not have are left out, except capabilities: a program would lose its privilege.
+static void check_xattr(int result, const struct xattr *xattr, const char *path) {
+  if (result == 0 || (errno == EOPNOTSUPP && strcmp(xattr->name, "security.capability") != 0)) return;
+  if (errno == EINVAL) fail(EXIT_BAD_ARCHIVE, "%s: invalid value of %s", path, xattr->name);
+  fail_errno("set an extended attribute of", path);
+}
+
+static void set_xattrs(int fd, const struct entry *entry, const char *path) {
+  for (size_t i = 0; i < entry->xattr_count; i++) {
+    const struct xattr *xattr = &entry->xattrs[i];
+    check_xattr(fsetxattr(fd, xattr->name, xattr->value, xattr->size, 0), xattr, path);
+  }
+}
+
+static void make_file(int parent, const char *name, const struct entry *entry, const struct limits *limits, const char *path) {
+  uint64_t size = entry->sparse ? entry->real_size : entry->size;
+  count_bytes(size, limits);
+  const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+  int fd = openat(parent, name, flags, 0600);
+  if (fd < 0 && errno == EEXIST) {
+    clear_way(parent, name, path);
+    fd = openat(parent, name, flags, 0600);
+  }
+  if (fd < 0) fail_errno("create", path);
+  if (entry->sparse) {
+    for (size_t i = 0; i < entry->region_count; i++) write_region(fd, entry->regions[i].offset, entry->regions[i].length, path);
+    if (ftruncate(fd, (off_t)entry->real_size) < 0) fail_errno("set the size of", path);
+  } else {
+    write_region(fd, 0, entry->size, path);
+  }
+  content_bytes += size;
+  // In this order: chown takes setuid bits and capabilities away.
+  if (fchown(fd, entry->uid, entry->gid) < 0) fail_errno("chown", path);
+  if (fchmod(fd, entry->mode) < 0) fail_errno("chmod", path);
+  set_xattrs(fd, entry, path);
+  struct timespec times[2] = {time_of(entry), time_of(entry)};
+  if (futimens(fd, times) < 0) fail_errno("set the times of", path);
+  if (close(fd) < 0) fail_errno("close", path);
+  skip_padding(entry->size);
+}
+
+static void make_directory(int parent, const char *name, const struct entry *entry, const char *path) {
+  bool hides = false;
+  if (*name != 0 && mkdirat(parent, name, 0700) < 0) {
+    struct stat st;
+    if (errno != EEXIST || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("make the directory", path);
+    if (!S_ISDIR(st.st_mode)) {
+      hides = clear_way(parent, name, path);
+      if (mkdirat(parent, name, 0700) < 0) fail_errno("make the directory", path);
+    }
+  }
+  int fd = openat(parent, *name == 0 ? "." : name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) fail_errno("open the directory", path);
+  if (fchown(fd, entry->uid, entry->gid) < 0) fail_errno("chown", path);
+  if (fchmod(fd, entry->mode) < 0) fail_errno("chmod", path);
+  set_xattrs(fd, entry, path);
+  if (hides) set_opaque(parent, name, path);
+  close(fd);
+  remember_times(path, entry);
+}
+
+// Of what has no descriptor: links and device nodes.
+static void set_metadata(int parent, const char *name, const struct entry *entry, const char *path) {
+  if (fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("chown", path);
+  if (entry->type != '2' && fchmodat(parent, name, entry->mode, 0) < 0) fail_errno("chmod", path);
+  struct timespec times[2] = {time_of(entry), time_of(entry)};
+  if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("set the times of", path);
+}
+
+static void make_symlink(int parent, const char *name, const struct entry *entry, const char *path) {
+  size_t length = strlen(entry->link);
+  if (length == 0) fail(EXIT_BAD_ARCHIVE, "%s: a symbolic link to nothing", path);
+  if (length >= PATH_LIMIT) fail(EXIT_LIMIT, "%s: a symbolic link's target is longer than %d bytes", path, PATH_LIMIT - 1);
+  if (symlinkat(entry->link, parent, name) < 0) {
+    if (errno != EEXIST) fail_errno("make the symbolic link", path);
+    clear_way(parent, name, path);
+    if (symlinkat(entry->link, parent, name) < 0) fail_errno("make the symbolic link", path);
+  }
+  set_metadata(parent, name, entry, path);
+}
+
+static void make_node(int parent, const char *name, const struct entry *entry, const char *path) {
+  mode_t type = entry->type == '3' ? S_IFCHR : entry->type == '4' ? S_IFBLK : S_IFIFO;
+  dev_t device = entry->type == '6' ? 0 : makedev(entry->dev_major, entry->dev_minor);
+  if (mknodat(parent, name, type | 0600, device) < 0) {
+    if (errno != EEXIST) fail_errno("make the device node", path);
+    clear_way(parent, name, path);
+    if (mknodat(parent, name, type | 0600, device) < 0) fail_errno("make the device node", path);
+  }
+  set_metadata(parent, name, entry, path);
+}
+
+// The target is another member of this layer, found as if the layer were the root; a link to a symlink links the symlink.
+static void make_hard_link(const char *path, const struct entry *entry, const struct limits *limits) {
+  char target[PATH_LIMIT];
+  const char *name;
+  clean_path(entry->link, "link target", limits->depth, target);
+  int from = open_parent(target, &name, false);
+  struct stat st, old;
+  if (*name == 0 || has_prefix(name, whiteout_prefix) || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    fail(EXIT_BAD_ARCHIVE, "%s: a hard link to %s, which is not in the layer", path, target);
+  if (S_ISDIR(st.st_mode)) fail(EXIT_BAD_ARCHIVE, "%s: a hard link to the directory %s", path, target);
+  char kept[256];
+  strcpy(kept, name); // clean_path let no component be longer
+  int held = dup(from);
+  if (held < 0) fail_errno("open the directory of", target);
+
+  int parent = open_parent(path, &name, true);
+  if (fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) == 0) {
+    // Two names of one file, or a member linked to itself.
+    if (old.st_dev == st.st_dev && old.st_ino == st.st_ino) {
+      close(held);
+      return;
+    }
+    // Not a tree: the target may lie in it.
+    if (S_ISDIR(old.st_mode) && unlinkat(parent, name, AT_REMOVEDIR) < 0) fail(EXIT_BAD_ARCHIVE, "%s: a hard link in place of a directory", path);
+    if (!S_ISDIR(old.st_mode)) remove_tree(parent, name, path);
+    forget_parents();
+  }
+  if (linkat(held, kept, parent, name, 0) < 0) fail_errno("make the hard link", path);
+  close(held);
+}
+
+static void make_whiteout(int parent, const char *name, const char *path) {
+  if (strcmp(name, opaque_marker) == 0) {
+    set_opaque(parent, ".", path);
+    return;
+  }
+  // What else AUFS kept under this prefix was its own book-keeping.
+  if (has_prefix(name, whiteout_meta_prefix)) return;
+  const char *hidden = name + sizeof whiteout_prefix - 1;
+  if (*hidden == 0 || strcmp(hidden, ".") == 0 || strcmp(hidden, "..") == 0) fail(EXIT_BAD_ARCHIVE, "%s: a whiteout of nothing", path);
+  if (mknodat(parent, hidden, S_IFCHR, makedev(0, 0)) == 0) return;
+  if (errno != EEXIST) fail_errno("make the whiteout", path);
+  struct stat st;
+  if (fstatat(parent, hidden, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("stat", path);
+  if (S_ISDIR(st.st_mode)) set_opaque(parent, hidden, path);
+}
+
+static void refuse_whiteout_directories(const char *path) {
+  for (const char *at = path; (at = strchr(at, '/')) != NULL; at++) {
+    const char *component = at;
+    while (component > path && component[-1] != '/') component--;
+    if (has_prefix(component, whiteout_prefix)) fail(EXIT_BAD_ARCHIVE, "%s: a member in a directory named as a whiteout", path);
+  }
+}
+
+void make_entry(const struct entry *entry, const struct limits *limits) {
+  char path[PATH_LIMIT];
+  clean_path(entry->path, "path", limits->depth, path);
+  refuse_whiteout_directories(path);
+  const char *name;
+  if (*path == 0 && entry->type != '5') fail(EXIT_BAD_ARCHIVE, "a member that would replace the root directory");
+  if (entry->type == '1' && !has_prefix(strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1, whiteout_prefix)) {
+    make_hard_link(path, entry, limits);
+    return;
+  }
+  int parent = open_parent(path, &name, true);
+  if (has_prefix(name, whiteout_prefix)) {
+    make_whiteout(parent, name, path);
+    skip(entry->size);
+    skip_padding(entry->size);
+    return;
+  }
+  switch (entry->type) {
+    case '0': make_file(parent, name, entry, limits, path); break;
+    case '2': make_symlink(parent, name, entry, path); break;
+    case '5': make_directory(parent, name, entry, path); break;
+    default: make_node(parent, name, entry, path);
+  }
+}

@@ -1,0 +1,98 @@
+// gantry-unpack ENTRIES BYTES DEPTH DIRECTORY: extracts the tar on stdin into DIRECTORY, an empty directory that nobody else
+// uses. When everything is extracted it prints the bytes in regular files and the number of members, so that the caller can
+// go on, then makes the file system durable (syncfs) and exits with 0.
+// gantry-unpack clone FROM TO: makes the empty directory TO a copy of the unpacked layer FROM, durably.
+// Exit: 1 the archive is malformed or hostile, 2 it exceeds a limit, 3 the system failed; one line on stderr says what.
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "unpack.h"
+
+void fail(int status, const char *format, ...) {
+  char text[PATH_LIMIT + 512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  // Names come from the archive: nothing of theirs may reach a terminal or forge a second line.
+  for (char *c = text; *c != 0; c++)
+    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
+  dprintf(STDERR_FILENO, "%s\n", text);
+  _exit(status);
+}
+
+void fail_errno(const char *what, const char *path) {
+  int error = errno;
+  bool archives_fault = error == ENAMETOOLONG || error == ELOOP || error == ENOTDIR || error == EMLINK || error == EISDIR;
+  fail(archives_fault ? EXIT_BAD_ARCHIVE : EXIT_SYSTEM, "%s %s: %s", what, path, strerror(error));
+}
+
+static void set_limit(int resource, rlim_t value) {
+  struct rlimit limit = {value, value};
+  setrlimit(resource, &limit);
+}
+
+static void sync_directory(int fd, const char *path) {
+  if (syncfs(fd) < 0) fail_errno("sync", path);
+}
+
+static int open_directory(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) fail_errno("open", path);
+  return fd;
+}
+
+// Changes the root to `directory`: what the resolver already guarantees holds for every other call as well.
+static void enter(const char *directory) {
+  root_fd = open_directory(directory);
+  open_times(directory);
+  if (fchdir(root_fd) < 0 || chroot(".") < 0) fail_errno("chroot to", directory);
+  umask(0);
+}
+
+static void unpack(const struct limits *limits) {
+  static struct entry entry;
+  uint64_t count = 0;
+  while (read_entry(&entry)) {
+    if (++count > limits->entries) fail(EXIT_LIMIT, "the layer has more than %llu members", (unsigned long long)limits->entries);
+    make_entry(&entry, limits);
+  }
+  apply_times();
+  drain(64 << 20);
+  printf("%llu %llu\n", (unsigned long long)content_bytes, (unsigned long long)count);
+  if (fflush(stdout) != 0) fail_errno("write", "stdout");
+}
+
+int main(int argc, char **argv) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  set_limit(RLIMIT_CORE, 0);
+  // Removing a tree holds a descriptor for every level.
+  set_limit(RLIMIT_NOFILE, 2 * PATH_LIMIT);
+  if (argc == 4 && strcmp(argv[1], "clone") == 0) {
+    umask(0);
+    int to = open_directory(argv[3]);
+    clone_directory(open_directory(argv[2]), to);
+    sync_directory(to, argv[3]);
+    return 0;
+  }
+  if (argc != 5) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY < TAR | gantry-unpack clone FROM TO");
+  struct limits limits = {
+      .entries = parse_decimal(argv[1], "ENTRIES"),
+      .bytes = parse_decimal(argv[2], "BYTES"),
+      .depth = (size_t)parse_decimal(argv[3], "DEPTH"),
+  };
+  enter(argv[4]);
+  unpack(&limits);
+  sync_directory(root_fd, argv[4]);
+  return 0;
+}
