@@ -1,0 +1,242 @@
+// The table of commands: names, one-line descriptions, where each one's code is. Only the called command's file is loaded.
+
+import type { Command } from "./command.ts";
+
+/** A command's place in the tree. */
+export interface CommandEntry {
+  readonly short: string;
+  /** Every way to call it, in the order that help shows them; more than one makes an Aliases section. */
+  readonly aliases: readonly string[];
+  load(): Promise<{ readonly command: Command }>;
+}
+
+export interface CommandGroup {
+  readonly short: string;
+  readonly commands: ReadonlyMap<string, CommandEntry>;
+}
+
+function entry(short: string, aliases: readonly string[], load: CommandEntry["load"]): CommandEntry {
+  return { short, aliases, load };
+}
+
+const attach = entry(
+  "Connect this terminal's input and output to a running container",
+  ["container attach", "attach"],
+  () => import("./commands/attach.ts"),
+);
+const create = entry("Make a new container", ["container create", "create"], () => import("./commands/create.ts"));
+const events = entry(
+  "Follow what happens in the daemon",
+  ["system events", "events"],
+  () => import("./commands/events.ts"),
+);
+const exec = entry(
+  "Run a command in a running container",
+  ["container exec", "exec"],
+  () => import("./commands/exec.ts"),
+);
+const history = entry(
+  "Show how an image came to be",
+  ["image history", "history"],
+  () => import("./commands/history.ts"),
+);
+const images = entry("List images", ["image ls", "image list", "images"], () => import("./commands/images.ts"));
+const importImage = entry(
+  "Make an image of a root file system in a tar archive",
+  ["image import", "import"],
+  () => import("./commands/import.ts"),
+);
+const info = entry("Show what the daemon is and has", ["system info", "info"], () => import("./commands/info.ts"));
+const kill = entry(
+  "Send a signal to running containers",
+  ["container kill", "kill"],
+  () => import("./commands/kill.ts"),
+);
+const load = entry(
+  "Load images from a tar archive or stdin",
+  ["image load", "load"],
+  () => import("./commands/load.ts"),
+);
+const logs = entry("Show what a container wrote", ["container logs", "logs"], () => import("./commands/logs.ts"));
+const pause = entry(
+  "Freeze all processes of containers",
+  ["container pause", "pause"],
+  () => import("./commands/pause.ts"),
+);
+const port = entry(
+  "List a container's published ports",
+  ["container port", "port"],
+  () => import("./commands/port.ts"),
+);
+const ps = entry(
+  "List containers",
+  ["container ls", "container list", "container ps", "ps"],
+  () => import("./commands/ps.ts"),
+);
+const pull = entry("Fetch an image from a registry", ["image pull", "pull"], () => import("./commands/pull.ts"));
+const rename = entry(
+  "Give a container another name",
+  ["container rename", "rename"],
+  () => import("./commands/rename.ts"),
+);
+const restart = entry(
+  "Stop and start containers",
+  ["container restart", "restart"],
+  () => import("./commands/restart.ts"),
+);
+const rm = entry("Remove containers", ["container rm", "container remove", "rm"], () => import("./commands/rm.ts"));
+const rmi = entry("Remove images", ["image rm", "image remove", "rmi"], () => import("./commands/rmi.ts"));
+const run = entry(
+  "Make a container of an image and run it",
+  ["container run", "run"],
+  () => import("./commands/run.ts"),
+);
+const start = entry("Start stopped containers", ["container start", "start"], () => import("./commands/start.ts"));
+const stop = entry("Stop running containers", ["container stop", "stop"], () => import("./commands/stop.ts"));
+const tag = entry("Give an image another name", ["image tag", "tag"], () => import("./commands/tag.ts"));
+const top = entry("List a container's processes", ["container top", "top"], () => import("./commands/top.ts"));
+const unpause = entry(
+  "Thaw frozen containers",
+  ["container unpause", "unpause"],
+  () => import("./commands/unpause.ts"),
+);
+const wait = entry(
+  "Wait until containers stop and print their exit codes",
+  ["container wait", "wait"],
+  () => import("./commands/wait.ts"),
+);
+const version = entry("Show the versions of client and daemon", ["version"], () => import("./commands/version.ts"));
+const inspect = entry("Show everything about objects as JSON", ["inspect"], () => import("./commands/inspect.ts"));
+
+/** Commands directly under the program; `common` ones come first in the help. */
+export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
+  Object.entries({
+    run,
+    exec,
+    ps,
+    pull,
+    images,
+    version,
+    info,
+    attach,
+    create,
+    events,
+    history,
+    import: importImage,
+    inspect,
+    kill,
+    load,
+    logs,
+    pause,
+    port,
+    rename,
+    restart,
+    rm,
+    rmi,
+    start,
+    stop,
+    tag,
+    top,
+    unpause,
+    wait,
+  }),
+);
+
+/** How many of `topCommands` are common. */
+export const commonCommands = 7;
+
+const containerInspect = entry(
+  "Show everything about containers as JSON",
+  ["container inspect"],
+  () => import("./commands/inspect-container.ts"),
+);
+const imageInspect = entry(
+  "Show everything about images as JSON",
+  ["image inspect"],
+  () => import("./commands/inspect-image.ts"),
+);
+const networkInspect = entry(
+  "Show everything about networks as JSON",
+  ["network inspect"],
+  () => import("./commands/inspect-network.ts"),
+);
+
+/** The groups of commands. */
+export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
+  [
+    "container",
+    {
+      short: "Manage containers",
+      commands: new Map<string, CommandEntry>([
+        ["attach", attach],
+        ["create", create],
+        ["exec", exec],
+        ["inspect", containerInspect],
+        ["kill", kill],
+        ["logs", logs],
+        ["ls", ps],
+        ["pause", pause],
+        ["port", port],
+        [
+          "prune",
+          entry("Remove all stopped containers", ["container prune"], () => import("./commands/container-prune.ts")),
+        ],
+        ["rename", rename],
+        ["restart", restart],
+        ["rm", rm],
+        ["run", run],
+        ["start", start],
+        ["stop", stop],
+        ["top", top],
+        ["unpause", unpause],
+        ["wait", wait],
+      ]),
+    },
+  ],
+  [
+    "image",
+    {
+      short: "Manage images",
+      commands: new Map<string, CommandEntry>([
+        ["history", history],
+        ["import", importImage],
+        ["inspect", imageInspect],
+        ["load", load],
+        ["ls", images],
+        ["prune", entry("Remove unused images", ["image prune"], () => import("./commands/image-prune.ts"))],
+        ["pull", pull],
+        ["rm", rmi],
+        ["tag", tag],
+      ]),
+    },
+  ],
+  [
+    "network",
+    {
+      short: "Manage networks",
+      commands: new Map<string, CommandEntry>([
+        ["inspect", networkInspect],
+        ["ls", entry("List networks", ["network ls", "network list"], () => import("./commands/network-ls.ts"))],
+      ]),
+    },
+  ],
+  [
+    "system",
+    {
+      short: "Manage the daemon",
+      commands: new Map<string, CommandEntry>([
+        ["check", entry("Check the daemon's invariants", ["system check"], () => import("./commands/system-check.ts"))],
+        ["events", events],
+        ["info", info],
+      ]),
+    },
+  ],
+]);
+
+/** Finds a group's command by name or alias ("list" is "ls"). */
+export function findInGroup(groupName: string, group: CommandGroup, name: string): CommandEntry | undefined {
+  const direct = group.commands.get(name);
+  if (direct !== undefined) return direct;
+  const alias = `${groupName} ${name}`;
+  return [...group.commands.values()].find((candidate) => candidate.aliases.includes(alias));
+}
