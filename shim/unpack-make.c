@@ -133,6 +133,7 @@ static void make_symlink(int parent, const char *name, const struct entry *entry
     clear_way(parent, name, path);
     if (symlinkat(entry->link, parent, name) < 0) fail_errno("make the symbolic link", path);
   }
+  content_bytes += length;
   set_metadata(parent, name, entry, path);
 }
 

@@ -127,7 +127,7 @@ static bool remove_name(int parent, const char *name, const char *path) {
   if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("replace", path);
   if (S_ISDIR(st.st_mode)) return false;
   if (unlinkat(parent, name, 0) < 0) fail_errno("replace", path);
-  if (S_ISREG(st.st_mode) && st.st_nlink == 1) content_bytes -= (uint64_t)st.st_size;
+  if ((S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && st.st_nlink == 1) content_bytes -= (uint64_t)st.st_size;
   return true;
 }
 

@@ -126,7 +126,7 @@ void set_opaque(int parent, const char *name, const char *path);
 
 // unpack-make.c: makes one member's inode; returns after its data was consumed.
 void make_entry(const struct entry *entry, const struct limits *limits);
-// Bytes in regular files, replaced ones not counted.
+// Bytes in regular files and symbolic links, replaced ones not counted: an image's size as Docker shows it.
 extern uint64_t content_bytes;
 
 // unpack-clone.c: copies the tree below `from`, which it closes, into the empty directory `to`.

@@ -1,14 +1,19 @@
-# gantry-unpack: the layer extractor. Static, so that it needs nothing after its chroot. Usable alone: make -f unpack.mk
-CC ?= cc
-UNPACK_BIN ?= ../bin/gantry-unpack
-UNPACK_SOURCES := $(wildcard unpack*.c)
-UNPACK_CFLAGS := -std=gnu17 -D_GNU_SOURCE -O2 -g0 -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion \
-  -fstack-protector-strong -D_FORTIFY_SOURCE=2
+# gantry-unpack: the layer extractor, static so that it needs nothing after its chroot. Included by Makefile, whose CC and
+# SYSTEM (musl) it uses; alone (make -f unpack.mk) it is linked against the system's own libc.
+UNPACK_SRC := $(wildcard unpack*.c)
+UNPACK_WARN := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
 
-all: $(UNPACK_BIN)
+all: build/gantry-unpack
 
-$(UNPACK_BIN): $(UNPACK_SOURCES) unpack.h unpack.mk
+build/gantry-unpack: $(UNPACK_SRC) unpack.h unpack.mk
 	@mkdir -p $(@D)
-	$(CC) $(UNPACK_CFLAGS) -static -s -o $@ $(UNPACK_SOURCES)
+	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@ $(UNPACK_SRC)
 
-.PHONY: all
+# With ASan and UBSan, for the corpus of hostile archives (GANTRY_UNPACK=shim/build/gantry-unpack-asan).
+build/gantry-unpack-asan: $(UNPACK_SRC) unpack.h unpack.mk
+	@mkdir -p $(@D)
+	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(UNPACK_SRC)
+
+sanitize: build/gantry-unpack-asan
+
+.PHONY: all sanitize

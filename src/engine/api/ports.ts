@@ -193,6 +193,8 @@ export interface ProgressMessage {
   readonly status?: string;
   readonly id?: string;
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  /** The bar as text, which older clients print. */
+  readonly progress?: string;
   readonly error?: string;
   readonly errorDetail?: { readonly message: string };
 }

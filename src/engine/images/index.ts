@@ -36,7 +36,21 @@ export interface Images extends ImagesPort {
   hold(id: Digest): Disposable;
   count(): number;
   /** Content problems for `system check` (F10): dangling rows, missing blobs and layers, unreferenced ones. */
-  check(options: {
-    readonly repair: boolean;
-  }): Promise<readonly { readonly subject: string; readonly detail: string; readonly repaired: boolean }[]>;
+  check(options: { readonly repair: boolean }): Promise<
+    readonly {
+      readonly invariant: "F10" | "F14";
+      readonly subject: string;
+      readonly detail: string;
+      readonly repaired: boolean;
+    }[]
+  >;
+  /**
+   * Loads the image that comes with the engine, once in the life of a data root: one that was deleted does not come back.
+   *
+   * @returns whether it was loaded now
+   * @throws System the archive cannot be read; what load throws
+   */
+  loadEmbedded(path: string, signal: AbortSignal): Promise<boolean>;
 }
+
+export { createImages, type CreateImagesDeps } from "./images.ts";

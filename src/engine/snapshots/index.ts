@@ -35,4 +35,68 @@ export interface Snapshotter {
   layerSize(chainId: ChainId): number;
   /** Removes layers that no image (given) and no writable layer needs; returns bytes freed. */
   collect(neededTops: readonly ChainId[]): Promise<number>;
+
+  // What images/ needs to unpack a layer before it knows which layer it is.
+
+  /**
+   * Unpacks a tar into a place of its own, to be put into chains by `place`. With a claimed diff id that is already unpacked
+   * nothing is written, only hashed; callers with one claim at the same time share one unpacking.
+   *
+   * @throws InvalidParameter malformed, hostile, too large, or not what was claimed
+   */
+  stage(
+    tar: AsyncIterable<Uint8Array>,
+    options: { readonly claimed: DiffId | undefined; readonly maxBytes: number },
+    signal: AbortSignal,
+  ): Promise<StagedLayer>;
+  /**
+   * Puts staged layers under their chain ids, bottom first; those that are there are skipped. To be called with `lock` held
+   * until the changes are committed.
+   *
+   * @throws DataLoss a layer was neither staged nor unpacked before
+   */
+  place(layers: readonly { readonly diffId: DiffId; readonly staged: StagedLayer | undefined }[]): Promise<Placed>;
+  /** Held while layers come and go together with the images that need them. Taken before the store, after a container's mutex. */
+  lock(): Promise<Disposable>;
+  /** What `collect` would remove, top-most first, for a commit together with the caller's rows. */
+  planCollect(neededTops: readonly ChainId[]): LayerRemoval;
+  /** Directories under a chain, top-most first; for `docker inspect`. */
+  chainDirs(top: ChainId): readonly string[];
+  /** Problems of layers and directories (F10, F14); with repair, what is no container's data is deleted. */
+  check(neededTops: readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]>;
 }
+
+export interface StagedLayer {
+  readonly diffId: DiffId;
+  /** Bytes in regular files. */
+  readonly sizeBytes: number;
+  /** To be called once, when the layer was placed or is not wanted. */
+  release(): Promise<void>;
+}
+
+/** Layers on disk whose rows the caller commits. */
+export interface Placed {
+  /** Of the top-most layer; undefined for none. */
+  readonly top: ChainId | undefined;
+  readonly changes: readonly Change[];
+  committed(): void;
+  undo(): Promise<void>;
+}
+
+export interface LayerRemoval {
+  /** Top-most first. */
+  readonly removed: readonly ChainId[];
+  readonly bytes: number;
+  readonly changes: readonly Change[];
+  /** After the commit: forgets the layers and deletes their directories. */
+  discard(): Promise<void>;
+}
+
+export interface SnapshotFinding {
+  readonly invariant: "F10" | "F14";
+  readonly subject: string;
+  readonly detail: string;
+  readonly repaired: boolean;
+}
+
+export { createSnapshotter, type SnapshotterDeps } from "./overlay.ts";

@@ -1,0 +1,166 @@
+// The images in memory: id → image, reference → id. Loaded once, changed only after a commit.
+
+import { type ChainId, type Digest, chainIdsOf, parseDiffId, parseDigest } from "../../base/digest.ts";
+import { EngineError, messageOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
+import {
+  type Named,
+  type Reference,
+  parseAnyReference,
+  parseNamed,
+  renderFamiliar,
+  renderReference,
+  withDefaultTag,
+} from "../../base/reference.ts";
+import { nowRfc3339Nano } from "../../base/time.ts";
+import type { OciImageConfig } from "../../spec/oci/image.ts";
+import type { ContentStore } from "../content/index.ts";
+import type { Change, Store } from "../store/index.ts";
+import { parseImageConfig } from "./parse-config.ts";
+import { optional, parseJson, parseObject, parseString } from "./parse-json.ts";
+
+/** An image as this engine knows it. */
+export interface ImageRecord {
+  readonly id: Digest;
+  readonly config: OciImageConfig;
+  /** Of each layer, bottom first. */
+  readonly chain: readonly ChainId[];
+  /** RFC 3339, or undefined: never tagged here. */
+  readonly lastTagTime: string | undefined;
+}
+
+export function recordOf(id: Digest, config: OciImageConfig, lastTagTime: string | undefined): ImageRecord {
+  return { id, config, chain: chainIdsOf(config.rootfs.diff_ids.map(parseDiffId)), lastTagTime };
+}
+
+/** The row of an image. */
+export function imageRow(record: ImageRecord): Change {
+  return { put: "images", row: { id: record.id, doc: JSON.stringify({ lastTagTime: record.lastTagTime }) } };
+}
+
+/** The images and their names. */
+export class ImageRecords {
+  readonly #images = new Map<Digest, ImageRecord>();
+  readonly #tags = new Map<Reference, Digest>();
+  /** Images whose rows are there, but whose config is not: for check. */
+  readonly broken = new Map<Digest, string>();
+
+  /** Reads the rows and each image's config; an image that cannot be read is set aside, and the others go on. */
+  static async load(store: Store, content: ContentStore, logger: Logger): Promise<ImageRecords> {
+    const records = new ImageRecords();
+    for (const row of await store.load("images")) {
+      const id = parseDigest(row.id);
+      try {
+        const doc = parseObject(parseJson(Buffer.from(row.doc), "image row"), "image row");
+        const config = parseImageConfig(await content.read(id));
+        records.put(recordOf(id, config, optional(doc["lastTagTime"], "lastTagTime", parseString)));
+      } catch (error) {
+        records.broken.set(id, messageOf(error));
+        logger.error("image set aside: its config cannot be read", { image: id, error: messageOf(error) });
+      }
+    }
+    for (const row of await store.load("tags")) records.tag(row.reference as Reference, parseDigest(row.image_id));
+    return records;
+  }
+
+  get size(): number {
+    return this.#images.size;
+  }
+
+  all(): Iterable<ImageRecord> {
+    return this.#images.values();
+  }
+
+  get(id: Digest): ImageRecord | undefined {
+    return this.#images.get(id);
+  }
+
+  byReference(reference: Reference): ImageRecord | undefined {
+    const id = this.#tags.get(reference);
+    return id === undefined ? undefined : this.#images.get(id);
+  }
+
+  /** References of an image, sorted. */
+  referencesOf(id: Digest): readonly Reference[] {
+    return [...this.#tags]
+      .filter(([, image]) => image === id)
+      .map(([reference]) => reference)
+      .sort();
+  }
+
+  /** All at once, for lists. */
+  referencesByImage(): ReadonlyMap<Digest, readonly Reference[]> {
+    const grouped = Map.groupBy(this.#tags, ([, image]) => image);
+    return new Map([...grouped].map(([image, tags]) => [image, tags.map(([reference]) => reference).sort()]));
+  }
+
+  put(record: ImageRecord): void {
+    this.#images.set(record.id, record);
+  }
+
+  tag(reference: Reference, id: Digest): void {
+    this.#tags.set(reference, id);
+  }
+
+  untag(reference: Reference): void {
+    this.#tags.delete(reference);
+  }
+
+  delete(id: Digest): void {
+    this.#images.delete(id);
+  }
+
+  /** Chain ids of all images' top layers. */
+  tops(except?: Digest): ChainId[] {
+    return [...this.#images.values()].flatMap(({ id, chain }) =>
+      id === except || chain.length === 0 ? [] : [chain.at(-1) as ChainId],
+    );
+  }
+
+  /**
+   * Finds an image as dockerd does: by whole id, by reference, by unique prefix of an id.
+   *
+   * @throws InvalidParameter "invalid reference format …"
+   * @throws NotFound         "No such image: x:latest"
+   */
+  find(nameOrId: string): ImageRecord {
+    const any = parseAnyReference(nameOrId);
+    const found = any.id === undefined ? this.#named(any.named, nameOrId) : this.#images.get(any.id);
+    if (found !== undefined) return found;
+    const shown = any.id ?? renderFamiliar(withDefaultTag(any.named));
+    throw new EngineError("NotFound", `No such image: ${shown}`);
+  }
+
+  #named(named: Named, text: string): ImageRecord | undefined {
+    return this.byReference(renderReference(named)) ?? this.#byPrefix(text);
+  }
+
+  #byPrefix(text: string): ImageRecord | undefined {
+    const prefix = text.startsWith("sha256:") ? text : `sha256:${text}`;
+    if (!/^sha256:[0-9a-f]+$/.test(prefix)) return undefined;
+    let found: ImageRecord | undefined;
+    for (const record of this.#images.values()) {
+      if (!record.id.startsWith(prefix)) continue;
+      if (found !== undefined) return undefined;
+      found = record;
+    }
+    return found;
+  }
+}
+
+/** What Docker shows as RepoTags and RepoDigests. */
+export function familiarNames(references: readonly Reference[]): {
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+} {
+  const named = references.map((reference) => parseNamed(reference));
+  return {
+    tags: named.filter(({ digest }) => digest === undefined).map(renderFamiliar),
+    digests: named.filter(({ digest }) => digest !== undefined).map(renderFamiliar),
+  };
+}
+
+/** The current time, for lastTagTime. */
+export function tagTime(): string {
+  return nowRfc3339Nano();
+}

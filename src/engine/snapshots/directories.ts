@@ -1,0 +1,101 @@
+// Numbered directories under <dataRoot>/snapshots and unnumbered ones under <dataRoot>/tmp. A directory that has no row is
+// garbage by definition: a start sweeps it away, so that kill -9 at any moment leaves nothing partial.
+// Everything here is 0700 and root's: setuid files in layers are out of reach for the host's users.
+
+import { randomUUID } from "node:crypto";
+import { chmodSync, lstatSync, mkdirSync, renameSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { errnoOf } from "../../base/errors.ts";
+import { run } from "../kernel/run.ts";
+
+/** The directories of one data root. */
+export class SnapshotDirectories {
+  readonly root: string;
+  readonly #tmp: string;
+  #next = 1;
+
+  /** Makes both directories. */
+  constructor(dataRoot: string) {
+    this.root = join(dataRoot, "snapshots");
+    this.#tmp = join(dataRoot, "tmp");
+    for (const directory of [this.root, this.#tmp]) {
+      mkdirSync(directory, { recursive: true, mode: 0o700 });
+      chmodSync(directory, 0o700);
+    }
+  }
+
+  of(number: number): string {
+    return join(this.root, String(number));
+  }
+
+  fs(number: number): string {
+    return join(this.root, String(number), "fs");
+  }
+
+  /** A number that no directory has. */
+  take(): number {
+    return this.#next++;
+  }
+
+  /** Numbers up to this one are in use. */
+  taken(number: number): void {
+    if (number >= this.#next) this.#next = number + 1;
+  }
+
+  /** Makes tmp/<uuid>/fs and returns tmp/<uuid>. */
+  async makeStaging(): Promise<string> {
+    const directory = join(this.#tmp, randomUUID());
+    await mkdir(join(directory, "fs"), { recursive: true, mode: 0o755 });
+    // What mkdir makes depends on the umask, and a layer's root is what containers see as "/".
+    chmodSync(join(directory, "fs"), 0o755);
+    return directory;
+  }
+
+  /** Makes a writable layer's directories; its root looks like the root of what it covers. */
+  makeWritable(number: number, parent: number | undefined): void {
+    const directory = this.of(number);
+    mkdirSync(directory, { mode: 0o700 });
+    mkdirSync(join(directory, "fs"), { mode: 0o755 });
+    mkdirSync(join(directory, "work"), { mode: 0o700 });
+    const mode = parent === undefined ? 0o755 : lstatSync(this.fs(parent)).mode & 0o7777;
+    chmodSync(join(directory, "fs"), mode);
+  }
+
+  /** Deletes a numbered directory: out of sight at once, then file by file. */
+  async remove(number: number): Promise<void> {
+    const aside = join(this.#tmp, randomUUID());
+    try {
+      renameSync(this.of(number), aside);
+    } catch (error) {
+      if (errnoOf(error) === "ENOENT") return;
+      throw error;
+    }
+    await removeTree(aside);
+  }
+
+  /** Moves a staged directory to its number. */
+  async settle(staging: string, number: number): Promise<void> {
+    await rename(staging, this.of(number));
+  }
+
+  /** Entries of snapshots/. */
+  async list(): Promise<readonly string[]> {
+    return readdir(this.root);
+  }
+
+  /** Entries of tmp/, as paths. */
+  async listStaging(): Promise<readonly string[]> {
+    return (await readdir(this.#tmp)).map((name) => join(this.#tmp, name));
+  }
+}
+
+/** Deletes a tree that a container may have filled: also one whose paths are longer than the kernel takes. */
+export async function removeTree(directory: string): Promise<void> {
+  try {
+    await rm(directory, { recursive: true, force: true });
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return;
+    await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: 600_000 });
+  }
+}

@@ -1,0 +1,376 @@
+// The snapshotter for overlayfs: one directory per unpacked layer, whatever lies under it, and one per writable layer.
+// Records are in memory; rows are the truth on disk. Order for what comes: directory, sync, rename, row. For what goes:
+// row, directory. So every row has its directory, and a directory without a row is garbage.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type ChainId, type DiffId, chainIdsOf, parseChainId, parseDiffId } from "../../base/digest.ts";
+import { EngineError } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import type { Logger } from "../../base/log.ts";
+import { KeyedMutex } from "../../base/mutex.ts";
+import { syncDirectory } from "../kernel/sync-directory.ts";
+import { run } from "../kernel/run.ts";
+import type { Change, Store } from "../store/index.ts";
+import { checkSnapshots } from "./check.ts";
+import { SnapshotDirectories, removeTree } from "./directories.ts";
+import type {
+  LayerRemoval,
+  OverlayDirs,
+  Placed,
+  Prepared,
+  SnapshotFinding,
+  Snapshotter,
+  StagedLayer,
+} from "./index.ts";
+import { StagingArea } from "./staging.ts";
+import { directoryBytes } from "./usage.ts";
+
+/** A read-only layer on disk. */
+export interface Layer {
+  readonly chainId: ChainId;
+  readonly parent: ChainId | undefined;
+  readonly diffId: DiffId;
+  readonly dir: number;
+  readonly sizeBytes: number;
+}
+
+/** A container's writable layer. */
+export interface WritableLayer {
+  readonly key: string;
+  readonly parent: ChainId | undefined;
+  readonly dir: number;
+}
+
+export interface SnapshotterDeps {
+  readonly store: Store;
+  readonly dataRoot: string;
+  readonly logger: Logger;
+  /** Path of gantry-unpack. */
+  readonly unpackPath: string;
+  /** Members of one layer; 2,000,000 without it. */
+  readonly maxEntries?: number;
+  /** Components of a path in a layer; 1024 without it. */
+  readonly maxDepth?: number;
+}
+
+// dockerd's limit; a longer chain does not fit into mount(2)'s one page of options.
+const maxChainLength = 125;
+
+/** Loads the rows and sweeps what an earlier process left behind. The caller holds the lock of the data root. */
+export async function createSnapshotter(deps: SnapshotterDeps): Promise<Snapshotter> {
+  const directories = new SnapshotDirectories(deps.dataRoot);
+  const layers = new Map<ChainId, Layer>();
+  for (const row of await deps.store.load("layers")) {
+    const chainId = parseChainId(row.chain_id);
+    const parent = row.parent === null ? undefined : parseChainId(row.parent);
+    layers.set(chainId, { chainId, parent, diffId: parseDiffId(row.diff_id), dir: row.dir, sizeBytes: row.size });
+  }
+  const writables = new Map<string, WritableLayer>();
+  for (const row of await deps.store.load("snapshots")) {
+    const parent = row.chain_id === null ? undefined : parseChainId(row.chain_id);
+    writables.set(row.key, { key: row.key, parent, dir: row.dir });
+  }
+  await sweep(directories, new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
+  return new OverlaySnapshotter(deps, directories, layers, writables);
+}
+
+async function sweep(directories: SnapshotDirectories, known: ReadonlySet<number>, logger: Logger): Promise<void> {
+  for (const number of known) directories.taken(number);
+  for (const name of await directories.list()) {
+    if (/^[1-9][0-9]*$/.test(name) && known.has(Number(name))) continue;
+    logger.warn("snapshots: removing what was left half made", { directory: name });
+    if (/^[1-9][0-9]*$/.test(name)) directories.taken(Number(name));
+    await removeTree(join(directories.root, name));
+  }
+  for (const path of await directories.listStaging()) await removeTree(path);
+}
+
+class OverlaySnapshotter implements Snapshotter {
+  readonly #deps: SnapshotterDeps;
+  readonly #directories: SnapshotDirectories;
+  readonly #layers: Map<ChainId, Layer>;
+  readonly #writables: Map<string, WritableLayer>;
+  readonly #pins = new Map<ChainId, number>();
+  readonly #staging: StagingArea;
+  readonly #mutex = new KeyedMutex();
+
+  constructor(
+    deps: SnapshotterDeps,
+    directories: SnapshotDirectories,
+    layers: Map<ChainId, Layer>,
+    writables: Map<string, WritableLayer>,
+  ) {
+    this.#deps = deps;
+    this.#directories = directories;
+    this.#layers = layers;
+    this.#writables = writables;
+    this.#staging = new StagingArea({
+      directories,
+      helper: deps.unpackPath,
+      maxEntries: deps.maxEntries ?? 2_000_000,
+      maxDepth: deps.maxDepth ?? 1024,
+      keep: (diffId) => this.#keep(diffId),
+    });
+  }
+
+  // oxlint-disable-next-line typescript/require-await -- the face leaves room for snapshotters that must wait
+  async prepare(key: string, parent: ChainId | undefined): Promise<Prepared> {
+    if (this.#writables.has(key)) throw new EngineError("Conflict", `a writable layer for ${key} exists already`);
+    const parentLayer = parent === undefined ? undefined : this.#layer(parent);
+    const dir = this.#directories.take();
+    // Known from now on, so that nobody collects the layers under it; the row follows with the caller's commit.
+    this.#writables.set(key, { key, parent, dir });
+    const undo = async (): Promise<void> => {
+      this.#writables.delete(key);
+      await this.#directories.remove(dir);
+    };
+    try {
+      this.#directories.makeWritable(dir, parentLayer?.dir);
+    } catch (cause) {
+      await undo();
+      throw new EngineError("System", `make the writable layer of ${key}: ${String(cause)}`, { cause });
+    }
+    return {
+      changes: [{ insert: "snapshots", row: { key, chain_id: parent ?? null, dir } }],
+      dirs: this.#dirsOf({ key, parent, dir }),
+      undo,
+    };
+  }
+
+  dirs(key: string): OverlayDirs {
+    const dirs = this.#dirsOf(this.#writable(key));
+    if (!existsSync(dirs.upper) || !existsSync(dirs.work))
+      throw new EngineError("DataLoss", `the writable layer of ${key} is gone: ${dirs.upper}`);
+    return dirs;
+  }
+
+  removal(key: string): { readonly changes: readonly Change[]; discard(): Promise<void> } {
+    const writable = this.#writables.get(key);
+    if (writable === undefined) return { changes: [], discard: () => Promise.resolve() };
+    return {
+      changes: [{ delete: "snapshots", key }],
+      discard: async () => {
+        this.#writables.delete(key);
+        await this.#directories.remove(writable.dir);
+      },
+    };
+  }
+
+  async usage(key: string): Promise<{ readonly writableBytes: number; readonly totalBytes: number }> {
+    const writable = this.#writable(key);
+    const writableBytes = await directoryBytes(this.#directories.fs(writable.dir));
+    const under = writable.parent === undefined ? [] : this.#chain(writable.parent);
+    return { writableBytes, totalBytes: under.reduce((sum, layer) => sum + layer.sizeBytes, writableBytes) };
+  }
+
+  has(chainId: ChainId): boolean {
+    return this.#layers.has(chainId);
+  }
+
+  async unpack(
+    parent: ChainId | undefined,
+    diffId: DiffId,
+    tar: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<ChainId> {
+    const under = parent === undefined ? [] : this.#chain(parent).toReversed();
+    const staged = await this.stage(tar, { claimed: diffId, maxBytes: Number.MAX_SAFE_INTEGER }, signal);
+    try {
+      using _ = await this.lock();
+      const known = under.map((layer) => ({ diffId: layer.diffId, staged: undefined }));
+      const placed = await this.place([...known, { diffId, staged }]);
+      try {
+        await this.#deps.store.commit(placed.changes);
+      } catch (error) {
+        await placed.undo();
+        throw error;
+      }
+      placed.committed();
+      return placed.top as ChainId;
+    } finally {
+      await staged.release();
+    }
+  }
+
+  layerSize(chainId: ChainId): number {
+    return this.#layer(chainId).sizeBytes;
+  }
+
+  async collect(neededTops: readonly ChainId[]): Promise<number> {
+    using _ = await this.lock();
+    const plan = this.planCollect(neededTops);
+    await this.#deps.store.commit(plan.changes);
+    await plan.discard();
+    return plan.bytes;
+  }
+
+  stage(
+    tar: AsyncIterable<Uint8Array>,
+    options: { readonly claimed: DiffId | undefined; readonly maxBytes: number },
+    signal: AbortSignal,
+  ): Promise<StagedLayer> {
+    return this.#staging.stage(tar, options.claimed, options.maxBytes, signal);
+  }
+
+  async place(
+    stack: readonly { readonly diffId: DiffId; readonly staged: StagedLayer | undefined }[],
+  ): Promise<Placed> {
+    if (stack.length > maxChainLength) throw new EngineError("InvalidParameter", "max depth exceeded");
+    const chainIds = chainIdsOf(stack.map(({ diffId }) => diffId));
+    const made: Layer[] = [];
+    const undo = async (): Promise<void> => {
+      for (const { dir } of made.toReversed()) await this.#directories.remove(dir);
+    };
+    try {
+      for (const [index, { diffId, staged }] of stack.entries()) {
+        const chainId = chainIds[index] as ChainId;
+        if (this.#layers.has(chainId)) continue;
+        const dir = this.#directories.take();
+        const sizeBytes = await this.#fill(dir, diffId, staged, made);
+        made.push({ chainId, parent: chainIds[index - 1], diffId, dir, sizeBytes });
+      }
+      await failpoint("snapshots.place.settled");
+      if (made.length > 0) await syncDirectory(this.#directories.root);
+    } catch (error) {
+      await undo();
+      throw error;
+    }
+    return {
+      top: chainIds.at(-1),
+      changes: made.map((layer) => ({
+        insert: "layers",
+        row: {
+          chain_id: layer.chainId,
+          parent: layer.parent ?? null,
+          diff_id: layer.diffId,
+          dir: layer.dir,
+          size: layer.sizeBytes,
+        },
+      })),
+      committed: () => {
+        for (const layer of made) this.#layers.set(layer.chainId, layer);
+      },
+      undo,
+    };
+  }
+
+  lock(): Promise<Disposable> {
+    return this.#mutex.lock("layers");
+  }
+
+  planCollect(neededTops: readonly ChainId[]): LayerRemoval {
+    const needed = new Set<ChainId>();
+    const tops = [...neededTops, ...this.#pins.keys(), ...[...this.#writables.values()].map(({ parent }) => parent)];
+    for (const top of tops) {
+      for (let id = top; id !== undefined && !needed.has(id); id = this.#layers.get(id)?.parent) needed.add(id);
+    }
+    const depth = (layer: Layer): number => this.#chain(layer.chainId).length;
+    const removed = [...this.#layers.values()]
+      .filter((layer) => !needed.has(layer.chainId))
+      .sort((a, b) => depth(b) - depth(a));
+    return {
+      removed: removed.map(({ chainId }) => chainId),
+      bytes: removed.reduce((sum, layer) => sum + layer.sizeBytes, 0),
+      changes: removed.map(({ chainId }) => ({ delete: "layers", key: chainId })),
+      discard: async () => {
+        for (const layer of removed) this.#layers.delete(layer.chainId);
+        for (const layer of removed) await this.#directories.remove(layer.dir);
+      },
+    };
+  }
+
+  chainDirs(top: ChainId): readonly string[] {
+    return this.#chain(top).map(({ dir }) => this.#directories.of(dir));
+  }
+
+  async check(neededTops: readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]> {
+    using _ = await this.lock();
+    const unneeded = this.planCollect(neededTops);
+    const findings = await checkSnapshots({
+      directories: this.#directories,
+      layers: this.#layers,
+      writables: this.#writables,
+      staged: this.#staging.directories,
+      unneeded: new Set(unneeded.removed),
+      repair,
+    });
+    if (repair && unneeded.removed.length > 0) {
+      await this.#deps.store.commit(unneeded.changes);
+      await unneeded.discard();
+    }
+    return findings;
+  }
+
+  #dirsOf(writable: WritableLayer): OverlayDirs {
+    const directory = this.#directories.of(writable.dir);
+    const lower = writable.parent === undefined ? [] : this.#chain(writable.parent);
+    return {
+      lower: lower.map(({ dir }) => this.#directories.fs(dir)),
+      upper: join(directory, "fs"),
+      work: join(directory, "work"),
+    };
+  }
+
+  /** Top-most first. */
+  #chain(top: ChainId): Layer[] {
+    const chain: Layer[] = [];
+    for (let id: ChainId | undefined = top; id !== undefined; id = chain.at(-1)?.parent) chain.push(this.#layer(id));
+    return chain;
+  }
+
+  #layer(chainId: ChainId): Layer {
+    const layer = this.#layers.get(chainId);
+    if (layer === undefined) throw new EngineError("DataLoss", `layer ${chainId} is missing`);
+    return layer;
+  }
+
+  #writable(key: string): WritableLayer {
+    const writable = this.#writables.get(key);
+    if (writable === undefined) throw new EngineError("DataLoss", `the writable layer of ${key} is missing`);
+    return writable;
+  }
+
+  #byDiffId(diffId: DiffId, among: Iterable<Layer>): Layer | undefined {
+    for (const layer of among) if (layer.diffId === diffId) return layer;
+    return undefined;
+  }
+
+  #keep(diffId: DiffId): { readonly sizeBytes: number; release(): void } | undefined {
+    const layer = this.#byDiffId(diffId, this.#layers.values());
+    if (layer === undefined) return undefined;
+    const { chainId, sizeBytes } = layer;
+    this.#pins.set(chainId, (this.#pins.get(chainId) ?? 0) + 1);
+    let held = true;
+    const release = (): void => {
+      if (!held) return;
+      held = false;
+      const left = (this.#pins.get(chainId) ?? 1) - 1;
+      if (left === 0) this.#pins.delete(chainId);
+      else this.#pins.set(chainId, left);
+    };
+    return { sizeBytes, release };
+  }
+
+  /** Fills snapshots/<dir> from a staged layer, or from a layer with the same content elsewhere in some chain. */
+  async #fill(dir: number, diffId: DiffId, staged: StagedLayer | undefined, made: readonly Layer[]): Promise<number> {
+    const staging = staged === undefined ? undefined : await this.#staging.directoryOf(staged);
+    if (staged !== undefined && staging !== undefined) {
+      await this.#directories.settle(staging, dir);
+      this.#staging.settled(staged);
+      return staged.sizeBytes;
+    }
+    const source = this.#byDiffId(diffId, this.#layers.values()) ?? this.#byDiffId(diffId, made);
+    if (source === undefined) throw new EngineError("DataLoss", `layer ${diffId} was not unpacked`);
+    const copy = await this.#directories.makeStaging();
+    try {
+      const from = this.#directories.fs(source.dir);
+      await run([this.#deps.unpackPath, "clone", from, join(copy, "fs")], { timeoutMs: 600_000 });
+      await this.#directories.settle(copy, dir);
+    } catch (error) {
+      await removeTree(copy);
+      throw error;
+    }
+    return source.sizeBytes;
+  }
+}
