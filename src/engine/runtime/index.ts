@@ -8,7 +8,6 @@ export { createRuntimeSpecs } from "./specs.ts";
 export { hostPathsOf, planMounts } from "./mounts.ts";
 export type { HostPath, MountPlan, PlannedMount } from "./mounts.ts";
 export { renderSpec } from "./spec.ts";
-export { applyDefaults } from "./defaults.ts";
 export { parseLogRotation } from "./log-config.ts";
 export type { LogRotation } from "./log-config.ts";
 export { checkEnvironment } from "./validate.ts";

@@ -43,6 +43,11 @@ export interface HostPath {
 const propagations: ReadonlySet<string> = new Set(["private", "rprivate", "shared", "rshared", "slave", "rslave"]);
 const consistencies: ReadonlySet<string> = new Set(["consistent", "cached", "delegated", "default"]);
 
+/** Files that lxcfs provides. */
+const replaceableInProc: ReadonlySet<string> = new Set(
+  ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"].map((name) => `/proc/${name}`),
+);
+
 class MountError extends Error {}
 
 /** Absolute, without ".", ".." and repeated or trailing slashes. */
@@ -56,6 +61,10 @@ function checkDestination(path: string): string {
   if (!path.startsWith("/")) throw new MountError(`invalid mount path: '${path}' mount path must be absolute`);
   const clean = cleanPath(path);
   if (clean === "/") throw new MountError("invalid specification: destination can't be '/'");
+  // What is mounted over /proc hides the masked and read-only paths (CVE-2019-19921, CVE-2023-27561).
+  if ((clean === "/proc" || clean.startsWith("/proc/")) && !replaceableInProc.has(clean)) {
+    throw new MountError(`${JSON.stringify(clean)} cannot be mounted because it is inside /proc`);
+  }
   return clean;
 }
 

@@ -52,8 +52,24 @@ function checkCpu(hostConfig: HostConfig, facts: HostFacts): readonly string[] {
   return errors;
 }
 
+const wholeNumbers = [
+  "Memory",
+  "MemorySwap",
+  "MemoryReservation",
+  "MemorySwappiness",
+  "NanoCpus",
+  "CpuPeriod",
+  "CpuQuota",
+  "CpuShares",
+  "PidsLimit",
+  "OomScoreAdj",
+  "ShmSize",
+] as const satisfies readonly (keyof HostConfig)[];
+
 /** Complaints about every limit of the request. */
 export function checkResources(hostConfig: HostConfig, facts: HostFacts): readonly string[] {
+  const broken = wholeNumbers.filter((field) => !Number.isSafeInteger(hostConfig[field] ?? 0));
+  if (broken.length > 0) return broken.map((field) => `invalid ${field}: ${hostConfig[field]} is not a whole number`);
   const errors = [...checkMemory(hostConfig), ...checkCpu(hostConfig, facts), ...checkUlimits(hostConfig)];
   const oom = hostConfig.OomScoreAdj ?? 0;
   if (oom < -1000 || oom > 1000) errors.push(`Invalid value ${oom}, range for oom score adj is [-1000, 1000]`);

@@ -1,5 +1,6 @@
 // One shim as the daemon sees it: commands, events that nobody can miss, and the end.
 
+import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import type { ContainerId, ExecId } from "../../base/ids.ts";
 import { EngineError, isEngineError } from "../../base/errors.ts";
@@ -31,6 +32,20 @@ export function identityOf(frame: Frame, bootId: string): ProcessIdentity {
   return { pid, startTime, bootId };
 }
 
+// The command of a bundle's config.json or of an OCI process file; undefined where it cannot be told.
+async function firstArgument(path: string): Promise<string | undefined> {
+  try {
+    const json = JSON.parse(await readFile(path, "utf8")) as {
+      readonly args?: readonly unknown[];
+      readonly process?: { readonly args?: readonly unknown[] };
+    } | null;
+    const first = (json?.process?.args ?? json?.args)?.[0];
+    return typeof first === "string" ? first : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 type Listeners = { readonly [E in keyof ShimEvents]: ShimEvents[E][] };
 
 /** A greeted connection. */
@@ -42,6 +57,8 @@ export class ShimClient implements Shim {
   readonly #runtime: string;
   readonly #connection: ShimConnection;
   readonly #listeners: Listeners = { exit: [], execExit: [], closed: [] };
+  /** Of execs that are prepared; for the message when they do not start. */
+  readonly #processFiles = new Map<ExecId, string>();
   #exit: ExitRecord | undefined;
   #closed = false;
 
@@ -90,8 +107,9 @@ export class ShimClient implements Shim {
     if (event === "closed" && this.#closed) queueMicrotask(() => (listener as ShimEvents["closed"])());
   }
 
-  #failure(operation: "create" | "exec", reply: Frame): StartFailure {
+  async #failure(operation: "create" | "exec", reply: Frame, file: string | undefined): Promise<StartFailure> {
     return renderStartFailure({
+      command: file === undefined ? undefined : await firstArgument(file),
       operation,
       runtime: this.#runtime,
       reason: reply.get("reason"),
@@ -103,7 +121,8 @@ export class ShimClient implements Shim {
 
   async run(): Promise<{ readonly init: ProcessIdentity } | { readonly failure: StartFailure }> {
     const reply = await this.#connection.request("run", [], startTimeoutMs);
-    if (reply.get("failed") !== undefined) return { failure: this.#failure("create", reply) };
+    if (reply.get("failed") !== undefined)
+      return { failure: await this.#failure("create", reply, `${this.#runDir}/config.json`) };
     return { init: identityOf(reply, this.identity.bootId) };
   }
 
@@ -138,11 +157,14 @@ export class ShimClient implements Shim {
       ],
       commandTimeoutMs,
     );
+    this.#processFiles.set(options.execId, options.processFile);
   }
 
   async runExec(execId: ExecId): Promise<{ readonly pid: number } | { readonly failure: StartFailure }> {
+    const file = this.#processFiles.get(execId);
+    this.#processFiles.delete(execId);
     const reply = await this.#connection.request("exec", [["target", execId]], startTimeoutMs);
-    if (reply.get("failed") !== undefined) return { failure: this.#failure("exec", reply) };
+    if (reply.get("failed") !== undefined) return { failure: await this.#failure("exec", reply, file) };
     return { pid: Number(reply.get("pid")) };
   }
 

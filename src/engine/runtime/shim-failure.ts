@@ -16,6 +16,8 @@ export interface RuntimeFailure {
   /** The runtime's log: one JSON object per line. */
   readonly log: string;
   readonly stderr: string;
+  /** First argument of the process, where it is known. */
+  readonly command: string | undefined;
 }
 
 function lastError(log: string): string | undefined {
@@ -36,32 +38,32 @@ function lastError(log: string): string | undefined {
   return last;
 }
 
-const commandPatterns: readonly (readonly [RegExp, (command: string) => string])[] = [
-  [
-    /executable file `(.*)` not found(?: in \$PATH)?: No such file or directory/,
-    (c) => (c.includes("/") ? `stat ${c}: no such file or directory` : "executable file not found in $PATH"),
-  ],
-  [/executable file `(.*)` not found(?: in \$PATH)?: Permission denied/, () => "permission denied"],
-  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Permission denied/, () => "permission denied"],
-  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Is a directory/, () => "is a directory"],
-  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: No such file or directory/, () => "no such file or directory"],
-  [/(?:open|exec)(?: executable)?(?: file)? `(.*)`: Exec format error/, () => "exec format error"],
-];
+// What went wrong with a command, by the text of errno that crun gives; the words are runc's.
+const faults: Readonly<Record<string, (command: string) => string>> = {
+  "No such file or directory": (command) =>
+    command.includes("/") ? `stat ${command}: no such file or directory` : "executable file not found in $PATH",
+  "Permission denied": () => "permission denied",
+  "Operation not permitted": () => "permission denied", // crun says so of what is not a regular file
+  "Is a directory": () => "permission denied",
+  "Not a directory": (command) => `stat ${command}: not a directory`,
+  "Exec format error": () => "exec format error",
+};
 
-// crun's words for a command at fault, in runc's.
-function commandFault(message: string): string | undefined {
-  for (const [pattern, say] of commandPatterns) {
-    const match = pattern.exec(message);
-    if (match?.[1] === undefined) continue;
-    return `exec: ${JSON.stringify(match[1])}: ${say(match[1])}`;
-  }
-  return undefined;
+// crun's words for a command at fault, in runc's. Older ones do not name the command: it is the process's first argument.
+function commandFault(message: string, command: string | undefined): string | undefined {
+  const match =
+    /^executable file `(?<name>.*)` not found(?: in \$PATH)?: (?<errno>.*)$/s.exec(message) ??
+    /^exec container process `(?<name>.*)`: (?<errno>.*)$/s.exec(message) ??
+    /^open executable: (?<errno>.*)$/.exec(message);
+  const name = match?.groups?.["name"] ?? command;
+  const say = faults[match?.groups?.["errno"] ?? ""];
+  return name === undefined || say === undefined ? undefined : `exec: ${JSON.stringify(name)}: ${say(name)}`;
 }
 
 function exitCodeOf(message: string): number {
   const text = message.toLowerCase();
-  if (/executable file not found|no such file or directory/.test(text)) return 127;
-  if (/permission denied|is a directory/.test(text)) return 126;
+  if (/executable file not found|no such file or directory|not a directory/.test(text)) return 127;
+  if (/permission denied|is a directory|exec format error/.test(text)) return 126;
   return 128;
 }
 
@@ -78,7 +80,7 @@ export function renderStartFailure(failure: RuntimeFailure): StartFailure {
     lastError(failure.log) ??
     (failure.stderr.trim() === "" ? undefined : failure.stderr.trim()) ??
     `${runtime} ended with status ${failure.status} and said nothing`;
-  const fault = commandFault(message);
+  const fault = commandFault(message, failure.command);
   if (fault !== undefined) {
     const stage = operation === "create" ? `${runtime} create failed` : "exec failed";
     return { exitCode: exitCodeOf(fault), message: `${prefix}${stage}: unable to start container process: ${fault}` };
