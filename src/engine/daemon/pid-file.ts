@@ -3,7 +3,7 @@
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { EngineError, errnoOf, messageOf } from "../../base/errors.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
 
 function readPid(path: string): number | undefined {
   try {
@@ -51,15 +51,18 @@ export function writeHolder(dataRoot: string): void {
   writeFileSync(join(dataRoot, holderFile), `${process.pid}\n`, { mode: 0o600 });
 }
 
-/** What to tell somebody whose data root is locked. @param cause the store's refusal */
-export function occupiedError(dataRoot: string, cause: unknown): EngineError {
+/**
+ * What to tell somebody whose data root cannot be opened.
+ *
+ * @param cause the store's refusal
+ * @returns undefined when no gantryd holds it, so that the cause is something else
+ */
+export function occupiedError(dataRoot: string, cause: unknown): EngineError | undefined {
   const pid = readPid(join(dataRoot, holderFile));
-  const who = pid !== undefined && isGantryd(pid) ? `gantryd with PID ${pid}` : "another process";
+  if (pid === undefined || pid === process.pid || !isGantryd(pid)) return undefined;
   return new EngineError(
     "Conflict",
-    `the data root ${dataRoot} is in use by ${who}; stop it, or choose another --data-root`,
-    {
-      cause: new Error(messageOf(cause), { cause }),
-    },
+    `the data root ${dataRoot} is in use by gantryd with PID ${pid}; stop it, or choose another --data-root`,
+    { cause },
   );
 }

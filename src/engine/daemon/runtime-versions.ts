@@ -1,4 +1,4 @@
-// The OCI runtimes that are configured: where they are, their version, and known holes of it, said at start.
+// The OCI runtimes that are configured: where they are and which version. What is wrong with a version, runtime/ knows.
 
 import { accessSync, constants } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
@@ -36,39 +36,6 @@ export function parseRuntimeVersion(text: string): Pick<RuntimeProgram, "kind" |
   const m = /^(crun|runc|\S+) version (\S+)/m.exec(text);
   const kind = m?.[1] === "crun" || m?.[1] === "runc" ? m[1] : "other";
   return { kind, version: m?.[2] ?? "", commit: /^commit:\s*(\S+)/m.exec(text)?.[1] ?? "" };
-}
-
-function isOlder(version: string, than: string): boolean {
-  const numbers = (text: string): readonly number[] => (text.match(/\d+/g) ?? []).map(Number);
-  const [a, b] = [numbers(version), numbers(than)];
-  for (let i = 0; i < b.length; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
-}
-
-/** Fixed in which upstream release; distributions mend older ones, so that the version alone only warns. */
-const holes = [
-  { kind: "runc", fixed: "1.1.12", what: "CVE-2024-21626 (a leaked descriptor opens the host's files)" },
-  {
-    kind: "runc",
-    fixed: "1.2.8",
-    what: "CVE-2025-31133, CVE-2025-52565, CVE-2025-52881 (masked paths and /dev mounts)",
-  },
-  { kind: "crun", fixed: "1.20", what: "CVE-2025-24965 (a krun handler's symlink leads out of the root)" },
-  { kind: "crun", fixed: "1.27", what: "CVE-2026-30892 (exec may run as another user than asked for)" },
-] as const;
-
-/** What is known to be wrong with the runtime; a line each. Pure. */
-export function knownHoles(program: RuntimeProgram): readonly string[] {
-  if (program.version === "") return [];
-  return holes
-    .filter(({ kind, fixed }) => kind === program.kind && isOlder(program.version, fixed))
-    .map(
-      ({ fixed, what }) =>
-        `${program.name} ${program.version} is older than ${fixed}, which fixed ${what}, unless the distribution mended it`,
-    );
 }
 
 async function probe(name: string, config: RuntimeConfig): Promise<RuntimeProgram> {

@@ -83,6 +83,7 @@ export function createEventBus(logger: Logger, nowNs: () => bigint = wallClockNs
 
   return {
     publish,
+    listenerCount: () => subscribers.size,
     subscribe(request, signal) {
       // The subscription begins with the call, not with the first read: nothing falls between history and live.
       const past = history.filter(

@@ -13,4 +13,6 @@ export interface EventInput {
 
 export interface Events extends EventsPort {
   publish(event: EventInput): void;
+  /** Subscriptions that are open. */
+  listenerCount(): number;
 }
