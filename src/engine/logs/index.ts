@@ -9,7 +9,9 @@ export { createLogReader } from "./reader.ts";
 /** Where live output begins: see AttachPosition of runtime/. */
 export interface LogPosition {
   readonly generation: number;
+  /** Bytes, in the file of `inode`; in the newest one where that is not told. */
   readonly offset: number;
+  readonly inode?: number;
 }
 
 export interface LogSource {
@@ -26,8 +28,8 @@ export interface LogReader {
   /** stdcopy frames, or raw bytes with a tty. Memory is bounded; a slow reader only slows itself. */
   read(source: LogSource, request: LogsRequest, signal: AbortSignal): Readable;
   /**
-   * Everything up to a position of live output, for attach with logs=1. The files are opened in the call: the caller
-   * sees to it that the newest one still is the one that the position means.
+   * Everything up to a position of live output, for attach with logs=1. The files are opened in the call; those that were
+   * begun after the position's file are left out.
    */
   readUntil(
     source: LogSource,

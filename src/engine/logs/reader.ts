@@ -116,8 +116,11 @@ async function* readTo(
     attributes: undefined,
     raw: source.tty,
   });
-  for (const [index, file] of files.entries()) {
-    const limit = index === files.length - 1 ? position.offset : undefined;
+  const at = files.findIndex((file) => file.inode === position.inode);
+  const last = (position.inode ?? 0) === 0 ? files.length - 1 : at;
+  // A file that was rotated away already took the position with it: then nothing of what is left came before.
+  for (const [index, file] of files.slice(0, last + 1).entries()) {
+    const limit = index === last ? position.offset : undefined;
     for await (const block of new LineReader(file, 0).blocks(limit)) yield decoder.decode(block);
   }
 }

@@ -1,0 +1,176 @@
+// POST /containers/create: all complaints first, then the writable layer, the directory and one commit.
+
+import { mkdir, rm, stat } from "node:fs/promises";
+import { EngineError } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import { type ContainerId, newContainerId } from "../../base/ids.ts";
+import { nowRfc3339Nano, zeroTime } from "../../base/time.ts";
+import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
+import type { ImageConfig } from "../../spec/docker/image.ts";
+import type { CreateContainerRequest } from "../api/ports.ts";
+import type { ResolvedImage } from "../images/index.ts";
+import { Container } from "./container.ts";
+import { fillHostConfig } from "./host-config.ts";
+import { hostnameOf } from "./hostname.ts";
+import { mergeConfig, unsupportedOfImage } from "./merge-config.ts";
+import { commandOf, type ContainerRecord, renderContainerRow } from "./model.ts";
+import { mountPointsOf } from "./mount-points.ts";
+import { inventName, nameInUse, parseName } from "./names.ts";
+import { pinMode } from "./resolve.ts";
+import type { Room } from "./room.ts";
+import { parseSignal } from "./signals.ts";
+
+/**
+ * @throws InvalidParameter what is wrong with the request: all of it, a line each
+ * @throws NotImplemented   fields that are not supported yet, by name
+ * @throws NotFound         the image
+ * @throws Conflict         the name is in use
+ */
+export async function createContainer(
+  room: Room,
+  request: CreateContainerRequest,
+  signal: AbortSignal,
+): Promise<{ readonly id: ContainerId; readonly warnings: readonly string[] }> {
+  const { images, snapshots, store } = room.deps;
+  await using undo = new AsyncDisposableStack();
+  const id = newContainerId();
+  const name = request.name === undefined || request.name === "" ? undefined : parseName(request.name);
+  const asked = request.config.Image ?? "";
+  if (Object.keys(request.config).length === 0)
+    throw new EngineError("InvalidParameter", "config cannot be empty in order to create a container");
+  if (asked === "") throw noCommand();
+  const image = await images.resolve(asked, request.platform);
+  using _held = images.hold(image.id);
+  const hostConfig = fillHostConfig(request.hostConfig, room.deps.config, room.deps.facts, (mode) =>
+    pinMode(room, mode),
+  );
+  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig);
+  signal.throwIfAborted();
+
+  const taken = name ?? inventName((candidate) => room.names.has(candidate));
+  const holder = room.names.get(taken);
+  if (holder !== undefined) throw nameInUse(taken, holder);
+  room.names.set(taken, id);
+  undo.defer(() => void room.names.delete(taken));
+
+  const merged = mergeConfig(request.config, image.config.config ?? {});
+  const config: ContainerConfig = { ...merged, Hostname: hostnameOf(id, merged.Hostname, hostConfig) };
+  const record = newRecord(id, taken, image, config, hostConfig, request);
+  await failpoint("container.create.decided");
+  const layer = await snapshots.prepare(id, image.topLayer);
+  undo.defer(() => layer.undo());
+  await failpoint("container.create.prepared");
+  undo.defer(() => rm(room.dataDir(id), { recursive: true, force: true }));
+  await mkdir(room.dataDir(id), { recursive: true, mode: 0o710 });
+  await failpoint("container.create.directory");
+  signal.throwIfAborted();
+  await store.commit([{ insert: "containers", row: renderContainerRow(record) }, ...layer.changes]);
+  undo.move();
+  const container = new Container(record);
+  room.containers.set(id, container);
+  await failpoint("container.create.committed");
+  room.announce(container, "create");
+  return { id, warnings };
+}
+
+async function validate(
+  room: Room,
+  request: CreateContainerRequest,
+  image: ImageConfig,
+  hostConfig: HostConfig,
+): Promise<readonly string[]> {
+  const { specs, networks, facts, config } = room.deps;
+  const merged = mergeConfig(request.config, image);
+  // The spec room judges what the client asked for; defaults of ours are not its business.
+  const verdict = specs.validate({ ...request.config, WorkingDir: merged.WorkingDir ?? "" }, request.hostConfig, facts);
+  const invalid = [
+    ...verdict.invalid,
+    ...networks.validate(request.config, request.hostConfig, request.networkingConfig),
+    ...complaints(room, merged, hostConfig),
+    ...(await missingSources(request.hostConfig)),
+  ];
+  if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));
+  const unsupported = [...verdict.unsupported, ...unsupportedOfImage(request.config, image)];
+  if (hostConfig.Init === true && config.initPath === undefined)
+    unsupported.push("HostConfig.Init (no init program is installed)");
+  if (unsupported.length > 0) {
+    const verb = unsupported.length > 1 ? "are" : "is";
+    throw new EngineError("NotImplemented", `${unsupported.join(", ")} ${verb} not supported yet`);
+  }
+  const macWarning =
+    (request.config.MacAddress ?? "") === ""
+      ? []
+      : ["The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."];
+  return [...verdict.warnings, ...macWarning];
+}
+
+function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig): readonly string[] {
+  const texts: string[] = [];
+  if (commandOf(merged).path === "" && (merged.Entrypoint ?? []).length + (merged.Cmd ?? []).length === 0) {
+    texts.push(noCommand().message);
+  }
+  if (merged.StopSignal) {
+    try {
+      parseSignal(merged.StopSignal);
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      texts.push(error.message);
+    }
+  }
+  const runtime = hostConfig.Runtime ?? "";
+  if (room.deps.config.runtimes[runtime] === undefined) texts.push(`unknown or invalid runtime name: ${runtime}`);
+  return texts;
+}
+
+/** Mounts of type bind want their source to be there already; Binds make it at start. */
+async function missingSources(hostConfig: HostConfig): Promise<readonly string[]> {
+  const sources = (hostConfig.Mounts ?? []).filter(
+    (mount) =>
+      mount.Type === "bind" && mount.Source?.startsWith("/") === true && mount.BindOptions?.CreateMountpoint !== true,
+  );
+  const missing = await Promise.all(
+    sources.map(({ Source = "" }) =>
+      stat(Source).then(
+        () => undefined,
+        () => `invalid mount config for type "bind": bind source path does not exist: ${Source}`,
+      ),
+    ),
+  );
+  return missing.filter((text) => text !== undefined);
+}
+
+function newRecord(
+  id: ContainerId,
+  name: string,
+  image: ResolvedImage,
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  request: CreateContainerRequest,
+): ContainerRecord {
+  return {
+    id,
+    name,
+    created: nowRfc3339Nano(),
+    imageId: image.id,
+    config,
+    hostConfig,
+    networkingConfig: request.networkingConfig,
+    mounts: mountPointsOf(hostConfig),
+    ...commandOf(config),
+    state: {
+      status: "created",
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedAt: zeroTime,
+      finishedAt: zeroTime,
+      init: undefined,
+    },
+    restartCount: 0,
+    manuallyStopped: false,
+  };
+}
+
+function noCommand(): EngineError {
+  return new EngineError("InvalidParameter", "no command specified");
+}

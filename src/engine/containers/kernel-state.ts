@@ -1,0 +1,61 @@
+// What the kernel and the disk hold that is this engine's, found without asking the records: run directories, runtime state,
+// cgroups, shims. The sweep at start deletes what belongs to nobody, the check reports it.
+
+import { readdir, readFile, readlink } from "node:fs/promises";
+import { join } from "node:path";
+import type { ContainerId } from "../../base/ids.ts";
+import { listCgroups } from "../kernel/cgroups.ts";
+import type { Room } from "./room.ts";
+
+const containerId = /^[0-9a-f]{64}$/;
+
+export interface ShimProcess {
+  readonly pid: number;
+  readonly containerId: ContainerId;
+}
+
+/** Run directories, by container. */
+export function runDirs(room: Room): Promise<readonly ContainerId[]> {
+  return idsIn(join(room.deps.paths.execRoot, "containers"));
+}
+
+/** State directories that OCI runtimes have left. */
+export function runtimeStates(room: Room): Promise<readonly ContainerId[]> {
+  return idsIn(room.runtimeRoot());
+}
+
+export function dataDirs(room: Room): Promise<readonly ContainerId[]> {
+  return idsIn(join(room.deps.paths.dataRoot, "containers"));
+}
+
+/** Cgroups under the engine's parent; those of containers with a CgroupParent of their own are not among them. */
+export function ownCgroups(room: Room): readonly ContainerId[] {
+  return listCgroups(room.hierarchies, room.deps.config.cgroupParent).filter((name) =>
+    containerId.test(name),
+  ) as ContainerId[];
+}
+
+/** Shims of this engine: processes of that name which hold a run directory of ours open. */
+export async function shimProcesses(room: Room): Promise<readonly ShimProcess[]> {
+  const prefix = `${join(room.deps.paths.execRoot, "containers")}/`;
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    pids.map(async (pid): Promise<ShimProcess | undefined> => {
+      const title = await readFile(`/proc/${pid}/cmdline`, "latin1").catch(() => "");
+      if (!title.startsWith("gantry-shim ")) return undefined;
+      const fds = await readdir(`/proc/${pid}/fd`).catch((): string[] => []);
+      for (const fd of fds) {
+        const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => "");
+        const id = target.startsWith(prefix) ? target.slice(prefix.length, prefix.length + 64) : "";
+        if (containerId.test(id)) return { pid: Number(pid), containerId: id as ContainerId };
+      }
+      return undefined;
+    }),
+  );
+  return found.filter((shim) => shim !== undefined);
+}
+
+async function idsIn(directory: string): Promise<readonly ContainerId[]> {
+  const names = await readdir(directory).catch((): string[] => []);
+  return names.filter((name) => containerId.test(name)) as ContainerId[];
+}

@@ -1,0 +1,141 @@
+// DELETE /containers/{id}: the process and its shim are gone first, then one commit takes all rows and leaves a "remove" row
+// in the journal, then the directories go. A crash in between is finished by restore.ts through that row.
+
+import { rm } from "node:fs/promises";
+import { EngineError, messageOf } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import type { ContainerId } from "../../base/ids.ts";
+import type { Container } from "./container.ts";
+import type { Room } from "./room.ts";
+import { isActive } from "./state.ts";
+
+/** A shim deletes its cgroups and leaves; it takes milliseconds, and seconds on a machine that swaps. */
+const shimTimeoutMs = 60_000;
+
+/**
+ * @throws Conflict running and not forced, or being removed already
+ * @throws System   link: the default name is no link
+ */
+export async function removeContainer(
+  room: Room,
+  id: ContainerId,
+  options: { readonly force: boolean; readonly link: boolean },
+): Promise<void> {
+  if (options.link) throw new EngineError("System", "Conflict, cannot remove the default link name of the container");
+  const container = room.get(id);
+  const { name } = container.record;
+  {
+    using _held = await room.lock(id);
+    if (container.removing) throw new EngineError("Conflict", `removal of container ${name} is already in progress`);
+    const { status } = container.record.state;
+    if (isActive(status) && !options.force) {
+      const advice =
+        status === "paused" ? " and must be unpaused first" : ": stop the container before removing or force remove";
+      throw new EngineError("Conflict", `cannot remove container "${name}": container is ${status}${advice}`);
+    }
+    container.removing = true;
+  }
+  try {
+    await endTask(room, container);
+    await destroy(room, container);
+  } catch (error) {
+    container.removing = false;
+    throw error;
+  }
+}
+
+async function endTask(room: Room, container: Container): Promise<void> {
+  container.exitsForGood = true;
+  if (!isActive(container.record.state.status)) return;
+  const { name } = container.record;
+  try {
+    await room.steps.end(container);
+  } catch (error) {
+    throw new EngineError(
+      "Conflict",
+      `cannot remove container "${name}": could not kill container: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Removes a container that has ended by itself, or could not start, and whose AutoRemove says so; never throws. */
+export async function removeAfterwards(room: Room, container: Container): Promise<void> {
+  if (container.removing) return;
+  container.removing = true;
+  try {
+    await destroy(room, container);
+  } catch (error) {
+    container.removing = false;
+    room.deps.logger.error("automatic removal failed", { container: container.id, error: messageOf(error) });
+  }
+}
+
+/** The container has no process any more, and nobody can start it: `removing` is set. */
+async function destroy(room: Room, container: Container): Promise<void> {
+  const { store, snapshots, networks } = room.deps;
+  const { id, name } = container.record;
+  await shimGone(container);
+  await failpoint("container.remove.ended");
+  const layer = snapshots.removal(id);
+  await store.commit(
+    [
+      { put: "ops", row: { id: removeOp(id), kind: "remove", subject: id, step: 0, payload: "" } },
+      { delete: "containers", key: id },
+      ...layer.changes,
+      ...networks.release(id),
+    ],
+    { freesSpace: true },
+  );
+  room.containers.delete(id);
+  if (room.names.get(name) === id) room.names.delete(name);
+  for (const execId of container.execs.keys()) room.execs.delete(execId);
+  await failpoint("container.remove.committed");
+  try {
+    await Promise.all([layer.discard(), removeDirectories(room, id)]);
+    await failpoint("container.remove.discarded");
+    room.settle(removeOp(id));
+  } catch (error) {
+    // The journal's row stays: the next start of the daemon, or a check, deletes what is left.
+    room.deps.logger.error("a removed container's directories could not be deleted", {
+      container: id,
+      error: messageOf(error),
+    });
+  }
+  room.announce(container, "destroy");
+  container.announceRemoval();
+}
+
+async function shimGone(container: Container): Promise<void> {
+  const shim = container.lastShim;
+  if (shim === undefined) return;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () =>
+      reject(
+        new EngineError(
+          "Deadline",
+          `the shim of container ${container.id} did not leave within ${shimTimeoutMs / 1000} s`,
+        ),
+      ),
+    shimTimeoutMs,
+  );
+  try {
+    await Promise.race([shim.gone, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+export async function removeDirectories(room: Room, id: ContainerId): Promise<void> {
+  await Promise.all(
+    [room.dataDir(id), room.runDir(id)].map((path) => rm(path, { recursive: true, force: true, maxRetries: 2 })),
+  );
+}
+
+/** Key of the journal row of a removal. */
+export function removeOp(id: ContainerId): string {
+  return `remove:${id}`;
+}

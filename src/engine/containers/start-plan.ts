@@ -1,0 +1,191 @@
+// What a start will do, worked out before it does anything: namespaces to join, files to bind, the user's numbers, the
+// spec's input and the shim's options. Reads; changes nothing.
+
+import { basename, join } from "node:path";
+import { mkdir, stat } from "node:fs/promises";
+import { EngineError } from "../../base/errors.ts";
+import { cgroupDirectories } from "../kernel/cgroups.ts";
+import type { NetworkRequest } from "../network/index.ts";
+import { parseLogRotation, type ShimOptions, type SpecInput } from "../runtime/index.ts";
+import type { ShimLog, ShimNetwork } from "../runtime/shim.ts";
+import type { OverlayDirs } from "../snapshots/index.ts";
+import { hasProcess } from "./state.ts";
+import type { ContainerRecord } from "./model.ts";
+import type { Room } from "./room.ts";
+
+export interface StartPlan {
+  readonly dirs: OverlayDirs;
+  readonly network: NetworkRequest;
+  readonly specInput: SpecInput;
+  /** Files to write; undefined where another container's are used. */
+  readonly ownFiles: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
+}
+
+/**
+ * @throws System   a container whose namespaces are to be joined is not there or does not run; a bind has no source
+ * @throws DataLoss the writable layer is gone
+ */
+export async function planStart(room: Room, record: ContainerRecord): Promise<StartPlan> {
+  const { snapshots, specs, facts, config } = room.deps;
+  const { id, hostConfig } = record;
+  const dirs = snapshots.dirs(id);
+  const [user] = await Promise.all([
+    specs.resolveUser(record.config.User ?? "", hostConfig.GroupAdd ?? [], [dirs.upper, ...dirs.lower]),
+    makeBindSources(record),
+  ]).catch((error: unknown) => {
+    // At start dockerd answers 500 for what it would refuse at create with 400.
+    throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
+  });
+  const peer = joinedRecord(room, hostConfig.NetworkMode, "network");
+  const pidPeer = joinedRecord(room, hostConfig.PidMode, "PID");
+  const ipcPeer = joinedRecord(room, hostConfig.IpcMode, "IPC");
+  // dockerd: who joins another's network has its names too.
+  const named =
+    peer === undefined
+      ? record.config
+      : { ...record.config, Hostname: peer.config.Hostname ?? "", Domainname: peer.config.Domainname ?? "" };
+  const networkDisabled = hostConfig.NetworkMode === "host";
+  const fileDir = room.dataDir(peer?.id ?? id);
+  const files = {
+    hosts: join(fileDir, "hosts"),
+    hostname: join(fileDir, "hostname"),
+    resolvConf: join(fileDir, "resolv.conf"),
+  };
+  const network: NetworkRequest = {
+    id,
+    config: named,
+    hostConfig,
+    networkingConfig: record.networkingConfig,
+    joined: peer === undefined ? undefined : namespaceOf(peer, "net"),
+  };
+  const runtime = runtimeOf(room, record);
+  const specInput: SpecInput = {
+    id,
+    config: named,
+    hostConfig,
+    args: [record.path, ...record.args],
+    user,
+    hostname: named.Hostname ?? "",
+    rootfsPath: join(room.runDir(id), "rootfs"),
+    namespaces: {
+      network: networkDisabled ? "host" : shimNetworkNamespace(room, record),
+      pid: pidPeer === undefined ? hostOr(hostConfig.PidMode) : namespaceOf(pidPeer, "pid"),
+      ipc: ipcPeer === undefined ? hostOr(hostConfig.IpcMode) : namespaceOf(ipcPeer, "ipc"),
+      uts: hostOr(hostConfig.UTSMode),
+      cgroup: hostOr(hostConfig.CgroupnsMode),
+    },
+    files,
+    shmPath: hostConfig.IpcMode === "host" ? "/dev/shm" : undefined,
+    initPath: config.initPath,
+    cgroupsPath: room.cgroupPath(record),
+    seccomp: undefined,
+    facts,
+    runtimeTakesBpf: runtime.isCrun,
+  };
+  return { dirs, network, specInput, ownFiles: peer === undefined ? files : undefined };
+}
+
+/** What the shim is told. */
+export function planShim(room: Room, record: ContainerRecord, plan: StartPlan, network: ShimNetwork): ShimOptions {
+  const { id, config, hostConfig } = record;
+  const runtime = runtimeOf(room, record);
+  const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
+  return {
+    id,
+    runDir: room.runDir(id),
+    exitFile: room.exitFile(id),
+    rootfs: { ...plan.dirs, readonly: false },
+    network,
+    runtime: {
+      path: runtime.path,
+      args: runtime.args,
+      stateRoot: room.runtimeRoot(),
+      hidesUnifiedCgroup: room.deps.facts.hybrid && runtime.isCrun,
+    },
+    tty: config.Tty === true,
+    stdin: config.OpenStdin === true,
+    stdinOnce: config.StdinOnce === true,
+    consoleSize: height > 0 && width > 0 ? [height, width] : undefined,
+    log: logOf(room, record),
+    cgroups: cgroupDirectories(room.hierarchies, room.cgroupPath(record)),
+  };
+}
+
+function logOf(room: Room, record: ContainerRecord): ShimLog | undefined {
+  const config = record.hostConfig.LogConfig;
+  if (config === undefined || config.Type === "none") return undefined;
+  return { path: room.logPath(record.id), ...parseLogRotation(config) };
+}
+
+/** @throws InvalidParameter the daemon no longer has the runtime */
+function runtimeOf(room: Room, record: ContainerRecord): Room["deps"]["config"]["runtimes"][string] {
+  const name = record.hostConfig.Runtime ?? "";
+  const runtime = room.deps.config.runtimes[name];
+  if (runtime === undefined) throw new EngineError("InvalidParameter", `unknown or invalid runtime name: ${name}`);
+  return runtime;
+}
+
+function hostOr(mode: string | undefined): "host" | undefined {
+  return mode === "host" ? "host" : undefined;
+}
+
+function joinedRecord(
+  room: Room,
+  mode: string | undefined,
+  kind: "network" | "PID" | "IPC",
+): ContainerRecord | undefined {
+  const target = /^container:(.+)$/s.exec(mode ?? "")?.[1];
+  if (target === undefined) return undefined;
+  const what = kind === "network" ? "joining network namespace of container" : `joining ${kind} namespace of container`;
+  const id = room.names.get(target) ?? target;
+  const peer = [...room.containers.values()].find((candidate) => candidate.id === id)?.record;
+  if (peer === undefined) throw new EngineError("System", `${what}: No such container: ${target}`);
+  if (!hasProcess(peer.state.status)) {
+    throw new EngineError("Conflict", `cannot join ${kind} namespace of a non running container: ${peer.id}`);
+  }
+  if (kind === "IPC" && !["shareable", "host"].includes(peer.hostConfig.IpcMode ?? "")) {
+    throw new EngineError(
+      "Conflict",
+      `${what}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  }
+  return peer;
+}
+
+function namespaceOf(record: ContainerRecord, kind: "net" | "pid" | "ipc"): string {
+  return `/proc/${record.state.init?.pid ?? 0}/ns/${kind}`;
+}
+
+/** Where the shim binds the namespace that it made or joined; see docs/shim-protocol.md. */
+function shimNetworkNamespace(room: Room, record: ContainerRecord): string {
+  return join(room.runDir(record.id), "netns");
+}
+
+/** A bind of HostConfig.Binds makes its source where nothing is, as dockerd does. */
+async function makeBindSources(record: ContainerRecord): Promise<void> {
+  for (const point of record.mounts) {
+    const source = point.Source ?? "";
+    if (point.Type !== "bind" || source === "") continue;
+    const there = await stat(source).then(
+      () => true,
+      () => false,
+    );
+    if (there) continue;
+    const fromBinds = (record.hostConfig.Binds ?? []).some(
+      (bind) => bind.startsWith(`${source}:`) || bind.startsWith(`${source}/:`),
+    );
+    const make =
+      fromBinds ||
+      record.hostConfig.Mounts?.find((mount) => mount.Source === source)?.BindOptions?.CreateMountpoint === true;
+    if (!make)
+      throw new EngineError(
+        "System",
+        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
+      );
+    await mkdir(source, { recursive: true, mode: 0o755 }).catch((cause: unknown) => {
+      throw new EngineError("System", `error while creating mount source path '${source}': ${basename(source)}`, {
+        cause,
+      });
+    });
+  }
+}

@@ -1,0 +1,230 @@
+// POST /containers/{id}/start, and every later start by the restart policy. Read → decide → act, with undo:
+//
+//   intent and addresses (one commit) ∥ hosts, hostname, resolv.conf ∥ bundle ∥ shim's fork
+//   → waiting clients are connected → the shim runs the process → result (one commit) → events
+//
+// A start that fails leaves nothing but the reason in the record. A daemon that dies in between is picked up by restore.ts:
+// a run directory without a running record is ended, an open "start" row is rolled forward or back.
+
+import { mkdirSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import type { ContainerId } from "../../base/ids.ts";
+import { nowRfc3339Nano } from "../../base/time.ts";
+import type { Connection } from "../network/index.ts";
+import { renderSpec, type Shim } from "../runtime/index.ts";
+import { connectClients } from "./attach.ts";
+import type { Container } from "./container.ts";
+import { watchTask } from "./exit.ts";
+import type { ContainerRecord } from "./model.ts";
+import { announceNetworks } from "./network-events.ts";
+import { removeAfterwards } from "./remove.ts";
+import type { Room } from "./room.ts";
+import { planShim, planStart, type StartPlan } from "./start-plan.ts";
+import { startError } from "./start-error.ts";
+import { nextStatus } from "./state.ts";
+
+/**
+ * @throws NotModified      already running, or about to be by its restart policy
+ * @throws Conflict         paused, or being removed
+ * @throws InvalidParameter the command is missing (127) or cannot be executed (126)
+ * @throws System           a mount, network or runtime step failed
+ * Order: takes the container's mutex; network/ and store/ may take their own inside, never the reverse.
+ */
+export async function startContainer(room: Room, id: ContainerId, signal: AbortSignal): Promise<void> {
+  using held = await room.lock(id);
+  const { container } = held;
+  refuseStart(container);
+  container.exitsForGood = false;
+  container.lastDelayMs = 0;
+  await launch(room, container, { ...container.record, restartCount: 0 }, signal);
+}
+
+function refuseStart(container: Container): void {
+  if (container.removing) {
+    throw new EngineError("Conflict", "container is marked for removal and cannot be started");
+  }
+  const { status } = container.record.state;
+  if (status === "paused") throw new EngineError("Conflict", "cannot start a paused container, try unpause instead");
+  if (status === "running" || status === "restarting") {
+    throw new EngineError("NotModified", `container ${container.id} is already running`);
+  }
+}
+
+/** Starts the process of a container that has none; to be called with the container locked. */
+export async function launch(
+  room: Room,
+  container: Container,
+  record: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  // The last run's shim may still be deleting its cgroups, under the names that this run will use.
+  await container.lastShim?.gone;
+  container.lastShim = undefined;
+  let shim: Shim | undefined;
+  try {
+    const plan = await planStart(room, record);
+    const connection = await room.deps.networks.connect(plan.network);
+    shim = await prepare(room, record, plan, connection, (spawned) => {
+      shim = spawned;
+    });
+    signal?.throwIfAborted();
+    await connectClients(room, container, shim);
+    await failpoint("container.start.attached");
+    await run(room, container, record, shim);
+  } catch (error) {
+    await undoStart(room, container, record, shim, error);
+    throw error;
+  }
+  announceNetworks(room, container, "connect");
+  room.announce(container, "start");
+}
+
+/** Everything up to a shim that waits to be told to run; what does not depend on each other goes on at once. */
+async function prepare(
+  room: Room,
+  record: ContainerRecord,
+  plan: StartPlan,
+  connection: Connection,
+  onSpawned: (shim: Shim) => void,
+): Promise<Shim> {
+  const { store, shims, specs } = room.deps;
+  const { id } = record;
+  mkdirSync(room.runDir(id), { recursive: true, mode: 0o700 });
+  await Promise.all([
+    mkdir(room.dataDir(id), { recursive: true, mode: 0o710 }),
+    rm(room.exitFile(id), { force: true }),
+  ]);
+  await failpoint("container.start.decided");
+
+  const intent = async (): Promise<void> => {
+    const row = { id: startOp(id), kind: "start", subject: id, step: 0, payload: "" };
+    await store.commit([{ put: "ops", row }, ...connection.changes]);
+    await failpoint("container.start.intended");
+  };
+  const bundle = async (): Promise<void> => {
+    const { network } = connection;
+    const address = network.kind === "bridge" ? network.address.split("/")[0] : undefined;
+    await writeFiles(room, plan, address);
+    const spec = specs.buildSpec(plan.specInput);
+    await writeFile(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
+    await failpoint("container.start.bundled");
+  };
+  const spawn = async (): Promise<Shim> => {
+    const shim = await shims.spawn(planShim(room, record, plan, connection.network));
+    onSpawned(shim);
+    await failpoint("container.start.spawned");
+    return shim;
+  };
+  const [intended, bundled, spawned] = await Promise.allSettled([intent(), bundle(), spawn()]);
+  for (const outcome of [intended, bundled]) if (outcome.status === "rejected") throw outcome.reason;
+  if (spawned.status === "rejected") throw spawned.reason;
+  return spawned.value;
+}
+
+async function writeFiles(room: Room, plan: StartPlan, address: string | undefined): Promise<void> {
+  if (plan.ownFiles === undefined) return;
+  const { hosts, hostname, resolvConf } = await room.deps.networks.files(plan.network, address);
+  // In a directory that only the engine can write to: no link can stand in the way.
+  await Promise.all([
+    writeFile(plan.ownFiles.hosts, hosts, { mode: 0o644 }),
+    writeFile(plan.ownFiles.hostname, hostname, { mode: 0o644 }),
+    writeFile(plan.ownFiles.resolvConf, resolvConf, { mode: 0o644 }),
+  ]);
+}
+
+async function run(room: Room, container: Container, record: ContainerRecord, shim: Shim): Promise<void> {
+  const task = watchTask(room, container, shim);
+  const outcome = await shim.run();
+  if ("failure" in outcome) throw new StartRefused(outcome.failure.exitCode, startError(outcome.failure));
+  await failpoint("container.start.ran");
+  const startedAt = nowRfc3339Nano();
+  const running: ContainerRecord = {
+    ...record,
+    manuallyStopped: false,
+    state: {
+      ...record.state,
+      status: nextStatus(record.state.status, "start"),
+      exitCode: 0,
+      error: "",
+      oomKilled: false,
+      startedAt,
+      init: outcome.init,
+    },
+  };
+  await room.commit(container, running, [{ delete: "ops", key: startOp(record.id) }]);
+  task.begin(outcome.init);
+  await failpoint("container.start.committed");
+}
+
+/** The runtime's refusal with the exit code that goes into the record. */
+class StartRefused extends EngineError {
+  readonly exitCode: number;
+
+  constructor(exitCode: number, error: EngineError) {
+    super(error.kind, error.message, { cause: error });
+    this.exitCode = exitCode;
+  }
+}
+
+async function undoStart(
+  room: Room,
+  container: Container,
+  record: ContainerRecord,
+  shim: Shim | undefined,
+  error: unknown,
+): Promise<void> {
+  const { networks, logger } = room.deps;
+  // Committed, and an announcement failed: the container runs.
+  if (container.task !== undefined) return;
+  if (shim !== undefined) {
+    await endShim(shim).catch((failure: unknown) =>
+      logger.error("a shim could not be ended", { container: record.id, error: messageOf(failure) }),
+    );
+  }
+  await rm(room.runDir(record.id), { recursive: true, force: true });
+  const failed: ContainerRecord = {
+    ...record,
+    state: {
+      ...record.state,
+      status: nextStatus(record.state.status, "fail"),
+      exitCode: error instanceof StartRefused ? error.exitCode : 128,
+      error: messageOf(error),
+      init: undefined,
+    },
+  };
+  const cancelled = isEngineError(error, "Cancelled") || (error instanceof Error && error.name === "AbortError");
+  try {
+    await room.commit(
+      container,
+      cancelled ? { ...failed, state: { ...failed.state, exitCode: record.state.exitCode, error: "" } } : failed,
+      [...networks.release(record.id), { delete: "ops", key: startOp(record.id) }],
+    );
+  } catch (failure) {
+    // A full disk: memory knows, and the next start of the daemon finds the open row.
+    container.record = failed;
+    logger.error("a failed start could not be recorded", { container: record.id, error: messageOf(failure) });
+  }
+  for (const { duplex } of container.clients) duplex.abandon();
+  container.clients.clear();
+  if (record.hostConfig.AutoRemove === true) await removeAfterwards(room, container);
+}
+
+/** Ends a shim whatever it has reached, and resolves when nothing of it is left. */
+export async function endShim(shim: Shim): Promise<void> {
+  const { init } = await shim.state();
+  if (init === undefined) await shim.abandon();
+  else {
+    await shim.kill("init", 9).catch((error: unknown) => {
+      if (!isEngineError(error, "NotFound")) throw error;
+    });
+  }
+  await shim.gone;
+}
+
+/** Key of the journal row of a start. */
+export function startOp(id: ContainerId): string {
+  return `start:${id}`;
+}

@@ -1,0 +1,83 @@
+// Deletes what belongs to no container, once, when the daemon has taken over everything else: shims, runtime state, cgroups,
+// addresses, writable layers, directories. A crash at any point of any operation ends here.
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import type { ContainerId } from "../../base/ids.ts";
+import { killCgroup, removeCgroup } from "../kernel/cgroups.ts";
+import type { Change } from "../store/index.ts";
+import { dataDirs, ownCgroups, runDirs, runtimeStates } from "./kernel-state.ts";
+import type { Room } from "./room.ts";
+import { endShim } from "./start.ts";
+
+export async function sweepOrphans(room: Room): Promise<void> {
+  const { logger } = room.deps;
+  const [runs, states] = await Promise.all([runDirs(room), runtimeStates(room)]);
+  const leftovers = new Set([...runs, ...states, ...ownCgroups(room)].filter((id) => !hasTask(room, id)));
+  await Promise.all(
+    [...leftovers].map(async (id) => {
+      try {
+        await sweepRun(room, id);
+        logger.warn("a run that belongs to nobody was ended", { container: id });
+      } catch (error) {
+        logger.error("a run that belongs to nobody could not be ended", { container: id, error: messageOf(error) });
+      }
+    }),
+  );
+  await failpoint("container.sweep.ran");
+  await sweepEndpoints(room);
+  await sweepLayers(room);
+  for (const id of await dataDirs(room)) {
+    if (room.containers.has(id) || room.damaged.has(id)) continue;
+    await rm(room.dataDir(id), { recursive: true, force: true });
+    logger.info("the directory of a container that does not exist was deleted", { container: id });
+  }
+}
+
+/** A damaged record's container may run: it is left alone with its shim. */
+function hasTask(room: Room, id: ContainerId): boolean {
+  return room.containers.get(id)?.task !== undefined || room.damaged.has(id);
+}
+
+/** Ends a shim without a running record, or what is left of one. */
+export async function sweepRun(room: Room, id: ContainerId): Promise<void> {
+  const shim = await room.deps.shims.connect(id, room.runDir(id)).catch(() => undefined);
+  if (shim !== undefined) await endShim(shim);
+  const parent = room.deps.config.cgroupParent;
+  const record = room.containers.get(id)?.record;
+  const cgroup = record === undefined ? `${parent}/${id}` : room.cgroupPath(record);
+  await killCgroup(room.hierarchies, cgroup);
+  await removeCgroup(room.hierarchies, cgroup);
+  await Promise.all([
+    rm(join(room.runtimeRoot(), id), { recursive: true, force: true }),
+    rm(room.runDir(id), { recursive: true, force: true }),
+  ]);
+}
+
+/** Addresses of what does not run. */
+async function sweepEndpoints(room: Room): Promise<void> {
+  const { store, networks } = room.deps;
+  const rows = await store.load("endpoints");
+  const changes: Change[] = [];
+  for (const row of rows) {
+    const id = row.container_id as ContainerId;
+    if (hasTask(room, id)) continue;
+    networks.release(id);
+    changes.push({ delete: "endpoints", key: row.id });
+  }
+  if (changes.length > 0) await store.commit(changes, { freesSpace: true });
+}
+
+/** Writable layers of containers that do not exist. */
+async function sweepLayers(room: Room): Promise<void> {
+  const { store, snapshots, logger } = room.deps;
+  for (const { key } of await store.load("snapshots")) {
+    if (room.containers.has(key as ContainerId) || room.damaged.has(key)) continue;
+    const layer = snapshots.removal(key);
+    await store.commit(layer.changes, { freesSpace: true });
+    await layer.discard();
+    logger.info("the writable layer of a container that does not exist was deleted", { container: key });
+  }
+}
