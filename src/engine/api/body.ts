@@ -56,14 +56,15 @@ async function readText(request: IncomingMessage): Promise<string> {
   let size = 0;
   request.setTimeout(bodyIdleMs, () => request.destroy(new EngineError("Deadline", "the request body did not arrive")));
   try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+    // Not destroyed when it is left early: the reply still has to go out on the same connection.
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > maxBodyBytes)
         throw new EngineError("InvalidParameter", `the request body is larger than ${maxBodyBytes} bytes`);
       chunks.push(chunk);
     }
   } finally {
-    request.setTimeout(0);
+    if (!request.destroyed) request.setTimeout(0);
   }
   return Buffer.concat(chunks, size).toString("utf8");
 }

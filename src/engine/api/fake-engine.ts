@@ -24,6 +24,8 @@ export interface FakeSession {
 export class FakeEngine implements Engine {
   readonly calls: FakeCall[] = [];
   readonly sessions: FakeSession[] = [];
+  /** Whether processes end as soon as somebody attaches. */
+  endsAtOnce = false;
   /** Whether "box" has a terminal. */
   tty = false;
   summaries: readonly ContainerSummary[] = [];
@@ -53,6 +55,7 @@ export class FakeEngine implements Engine {
   #session(): AttachSession {
     const [duplex, peer] = duplexPair();
     peer.on("error", () => {});
+    if (this.endsAtOnce) peer.end();
     const detached: boolean[] = [];
     this.sessions.push({ peer, detached });
     return { tty: this.tty, duplex, detach: (byKeys) => void detached.push(byKeys) };

@@ -18,9 +18,6 @@ export const multiplexedStream = "application/vnd.docker.multiplexed-stream";
 
 /** How long a client may take to close its side after everything was sent. */
 const lingerMs = 10_000;
-/** How often a client that closed its side is asked whether it is there at all. */
-const probeMs = 1_000;
-
 /** API 1.42 and newer name the framed form, and only to clients that asked to upgrade. */
 export function streamContentType(tty: boolean, exchange: Pick<Exchange, "minor" | "upgrade">): string {
   return !tty && exchange.upgrade && exchange.minor >= 42 ? multiplexedStream : rawStream;
@@ -37,6 +34,19 @@ export function takeOver(
     : ["HTTP/1.1 200 OK", `Content-Type: ${contentType}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${value}`);
   return exchange.reply.takeOver(`${lines.join("\r\n")}\r\n\r\n`);
+}
+
+/**
+ * Ends a hijacked connection after `last`. Unread input would turn the close into a reset that takes the last output with it:
+ * what the client sends is read and thrown away until it closes its side too, or for a while.
+ */
+export function endPolitely(connection: Duplex, last: Buffer | string = ""): void {
+  connection.on("error", () => {});
+  connection.end(last);
+  connection.resume();
+  if (connection.destroyed) return;
+  const timer = setTimeout(() => connection.destroy(), lingerMs);
+  connection.once("close", () => clearTimeout(timer));
 }
 
 export interface PumpOptions {
@@ -60,13 +70,11 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
   const { promise, resolve } = Promise.withResolvers<void>();
   const scanner = options.detachKeys === undefined ? undefined : new DetachScanner(options.detachKeys);
   let over = false;
-  let timer: NodeJS.Timeout | undefined;
 
   // The one way out, for whichever side ends first; later calls find nothing left to do.
   const finish = (how: "ended" | "keys" | "lost"): void => {
     if (over) return;
     over = true;
-    clearInterval(timer);
     signal.removeEventListener("abort", onAbort);
     if (how !== "ended") session.detach(how === "keys");
     output.unpipe(connection);
@@ -76,10 +84,7 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
       connection.destroy();
       return;
     }
-    // Unread input would turn the close into a reset that takes the last output with it: read on until the client is gone.
-    connection.end();
-    connection.resume();
-    if (!connection.destroyed) timer = setTimeout(() => connection.destroy(), lingerMs);
+    endPolitely(connection);
   };
   const onAbort = (): void => finish("lost");
 
@@ -96,16 +101,11 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
   const onInputEnd = (): void => {
     if (over) return;
     if (options.stdin) duplex.end();
-    // Half-closed and gone look alike until something is written: an empty write fails once nobody can read it.
-    const probe = (): void => void connection.write(Buffer.alloc(0));
-    timer = setInterval(probe, probeMs);
-    probe();
   };
 
   connection.on("error", () => finish("lost"));
   connection.on("close", () => {
     finish("lost");
-    clearTimeout(timer);
     resolve();
   });
   duplex.on("error", (error) => {

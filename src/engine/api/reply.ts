@@ -3,6 +3,7 @@
 import { type IncomingMessage, STATUS_CODES, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Reply, ReplyHeaders } from "./exchange.ts";
+import { probeWhenEnded } from "./liveness.ts";
 
 /** How long a client may go on sending after a refused upgrade. */
 const refusedLingerMs = 1_000;
@@ -43,6 +44,7 @@ export class ResponseReply implements Reply {
     // node:http offers hijacking for upgrades alone. Without its listeners, and with one of ours, it lets go of the socket;
     // its "close" listener stays and frees the parser.
     for (const event of ["data", "end", "drain", "timeout", "error"]) socket.removeAllListeners(event);
+    probeWhenEnded(socket);
     socket.on("data", noop);
     socket.off("data", noop);
     socket.on("error", noop);
@@ -86,7 +88,8 @@ export class UpgradeReply implements Reply {
     this.#connection.end(body);
     this.#request.resume();
     this.#connection.resume();
-    setTimeout(() => this.#connection.destroy(), refusedLingerMs).unref();
+    const timer = setTimeout(() => this.#connection.destroy(), refusedLingerMs);
+    this.#connection.once("close", () => clearTimeout(timer));
   }
 
   stream(): ServerResponse {

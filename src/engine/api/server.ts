@@ -8,6 +8,7 @@ import type { Duplex } from "node:stream";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Exchange, Reply, ReplyHeaders } from "./exchange.ts";
+import { probeWhenEnded } from "./liveness.ts";
 import { Query, unescapePath } from "./query.ts";
 import { ResponseReply, UpgradeReply } from "./reply.ts";
 import type { Router } from "./router.ts";
@@ -19,6 +20,9 @@ const maxHeaderBytes = 128 * 1024;
 const headersTimeoutMs = 30_000;
 /** dockerd never closes an idle connection; ours may be used up by them. */
 const keepAliveMs = 600_000;
+/** Idle time after which the kernel asks whether a TCP peer is still there. */
+const tcpKeepAliveMs = 30_000;
+const turnedAwayLingerMs = 1_000;
 const upgradablePath = /\/(?:containers\/.+\/attach(?:\/ws)?|exec\/.+\/start)(?:\?|$)/;
 
 export interface HttpOptions extends SurfaceOptions {
@@ -84,9 +88,12 @@ export class HttpServer {
       socket.on("error", () => {});
       socket.end(bareReply(503, "too many connections to the daemon: close some"));
       socket.resume();
+      destroySoon(socket);
       return;
     }
     this.#connections.set(socket, { transport, busy: 0 });
+    if (transport === "tcp") socket.setKeepAlive(true, tcpKeepAliveMs);
+    probeWhenEnded(socket);
     socket.once("close", () => this.#connections.delete(socket));
     this.#http.emit("connection", socket);
   }
@@ -221,8 +228,14 @@ export class HttpServer {
     else if (error.code === "ERR_HTTP_REQUEST_TIMEOUT")
       socket.end(bareReply(408, "the request header did not arrive in time"));
     else socket.end(bareReply(400, "malformed HTTP request"));
-    setTimeout(() => socket.destroy(), 1_000).unref();
+    destroySoon(socket);
   }
+}
+
+/** Leaves a client that was turned away a moment to read why. */
+function destroySoon(socket: Duplex): void {
+  const timer = setTimeout(() => socket.destroy(), turnedAwayLingerMs);
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /** Without empty, "." and ".." segments, as Go's mux redirects them. */

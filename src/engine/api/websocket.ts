@@ -31,7 +31,10 @@ export function acceptWebSocket(exchange: Exchange): Promise<Duplex> {
     maxPayload: maxMessageBytes,
   });
   server.handleUpgrade(exchange.request as IncomingMessage, connection, early, (socket) => {
-    resolve(createWebSocketStream(socket));
+    const stream = createWebSocketStream(socket);
+    // A WebSocket has no half-closed state: when it is closed nothing goes either way.
+    socket.on("close", () => stream.destroy());
+    resolve(stream);
   });
   return promise;
 }

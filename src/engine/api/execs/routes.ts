@@ -4,7 +4,7 @@ import { isEngineError, messageOf } from "../../../base/errors.ts";
 import { parseResize } from "../containers/parse.ts";
 import { parseDetachKeys } from "../detach-keys.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
-import { pump, streamContentType, takeOver } from "../hijack.ts";
+import { endPolitely, pump, streamContentType, takeOver } from "../hijack.ts";
 import type { AttachSession, ContainersPort, Engine, ExecsPort } from "../ports.ts";
 import { type Route, route } from "../router.ts";
 import { renderFrame } from "../stdcopy.ts";
@@ -76,7 +76,5 @@ async function start(exchange: Exchange, execs: ExecsPort): Promise<void> {
 function showFailure(exchange: Exchange, request: StartExecRequest, error: Error): void {
   const text = `${messageOf(error)}\r\n`;
   const { connection } = takeOver(exchange, streamContentType(request.tty, exchange), exchange.commonHeaders);
-  connection.on("error", () => {});
-  connection.end(request.tty ? text : renderFrame(1, text));
-  connection.resume();
+  endPolitely(connection, request.tty ? text : renderFrame(1, text));
 }
