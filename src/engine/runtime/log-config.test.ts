@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { checkLogConfig, parseLogRotation, parseSize } from "./log-config.ts";
+
+test("options are checked with dockerd's texts", () => {
+  const cases: readonly (readonly [Readonly<Record<string, string>>, string])[] = [
+    [{ foo: "1" }, "unknown log opt 'foo' for json-file log driver"],
+    [{ "max-size": "x" }, "invalid size: 'x'"],
+    [{ "max-size": "-5" }, "invalid size: '-5'"],
+    [{ "max-size": "0" }, "max-size must be a positive number"],
+    [{ "max-file": "0" }, "max-file cannot be less than 1"],
+    [{ "max-file": "x" }, 'strconv.Atoi: parsing "x": invalid syntax'],
+    [{ compress: "x" }, 'strconv.ParseBool: parsing "x": invalid syntax'],
+    [{ mode: "foo" }, "logger: logging mode not supported: foo"],
+    [{ mode: "non-blocking", "max-buffer-size": "x" }, "error parsing option max-buffer-size: invalid size: 'x'"],
+    [{ "max-buffer-size": "4m" }, "logger: max-buffer-size option is only supported with 'mode=non-blocking'"],
+  ];
+  for (const [config, text] of cases) {
+    assert.deepEqual(checkLogConfig({ Type: "json-file", Config: config }), { errors: [text], unsupported: [] });
+    assert.deepEqual(checkLogConfig({ Config: config }).errors, [text]);
+  }
+});
+
+test("options and drivers that are not built yet are named", () => {
+  assert.deepEqual(
+    checkLogConfig({ Config: { compress: "true", tag: "x", labels: "", mode: "blocking", "max-size": "1m" } }),
+    {
+      errors: [],
+      unsupported: ['HostConfig.LogConfig.Config["compress"]', 'HostConfig.LogConfig.Config["tag"]'],
+    },
+  );
+  assert.deepEqual(checkLogConfig({ Type: "syslog" }), {
+    errors: [],
+    unsupported: ['HostConfig.LogConfig.Type "syslog"'],
+  });
+  assert.deepEqual(checkLogConfig({ Type: "foo" as "local" }).errors, [
+    'error looking up logging plugin foo: plugin "foo" not found',
+  ]);
+  assert.deepEqual(checkLogConfig({ Type: "none", Config: { foo: "1" } }), { errors: [], unsupported: [] });
+});
+
+test("sizes are read as Docker reads them", () => {
+  assert.deepEqual(["10m", "1.5k", "2048", "1 GiB", "3KB"].map(parseSize), [10485760, 1536, 2048, 1073741824, 3072]);
+  assert.deepEqual(
+    ["", "m", "1x", "1e3", "0x1", "9".repeat(40), "99999999999p"].map(parseSize),
+    Array(7).fill(undefined),
+  );
+  assert.deepEqual(parseLogRotation({ Config: { "max-size": "10m", "max-file": "3" } }), {
+    maxSizeBytes: 10485760,
+    maxFiles: 3,
+  });
+  assert.deepEqual(parseLogRotation({ Config: { "max-size": "-1" } }), { maxSizeBytes: 0, maxFiles: 1 });
+  assert.deepEqual(parseLogRotation({}), { maxSizeBytes: 0, maxFiles: 1 });
+});
