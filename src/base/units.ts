@@ -133,7 +133,7 @@ export function parseGoDuration(text: string): number {
     total += Number(m[1]) * scale + Math.round(Number(`0${m[2] ?? ""}`) * scale);
     rest = rest.slice(m[0].length);
   }
-  if (total > 9223372036854775807) throw invalid();
+  if (total >= 2 ** 63) throw invalid();
   return negative ? -total : total;
 }
 

@@ -3,8 +3,8 @@
 import type { CommandContext } from "./command.ts";
 import { CliError, JoinedError } from "./command.ts";
 import { describeError } from "./errors.ts";
-import { compileTemplate, TemplateError } from "./format/template.ts";
-import { zeroOf } from "./format/zero-values.ts";
+import { compileTemplate, TemplateError, type Template } from "./format/template.ts";
+import { renderNull, zeroOf } from "./format/zero-values.ts";
 import { indentJson } from "../../client/json.ts";
 
 /** An object: its JSON text, and the same parsed. */
@@ -32,20 +32,33 @@ export async function inspectObjects(
       failures.push(describeError(error));
     }
   }
-  await context.out(render(found, format));
+  await show(context, found, format);
   if (failures.length > 0) throw new JoinedError(failures);
 }
 
-function render(found: readonly Inspected[], format: string): string {
+async function show(context: CommandContext, found: readonly Inspected[], format: string): Promise<void> {
   if (format === "" || format === "json") {
     const array = `[${found.map(({ text }) => text.trim()).join(",")}]`;
-    return format === "json" ? `${compactJson(array)}\n` : `${indentJson(array, "", "    ")}\n`;
+    return context.out(format === "json" ? `${compactJson(array)}\n` : `${indentJson(array, "", "    ")}\n`);
   }
+  const template = compile(format);
+  let out = "";
   try {
-    const template = compileTemplate(format, { missing: zeroOf });
-    return found.map(({ value }) => `${template.execute(value)}\n`).join("");
+    for (const { value } of found) out += `${template.execute(value)}\n`;
   } catch (error) {
-    if (error instanceof TemplateError) throw new CliError(`template parsing error: ${error.message}`);
+    if (!(error instanceof TemplateError)) throw error;
+    await context.out(out || "\n");
+    throw new CliError(`template parsing error: ${error.message}`);
+  }
+  await context.out(out || "\n");
+}
+
+function compile(format: string): Template {
+  try {
+    return compileTemplate(format, { missing: zeroOf, renderNull });
+  } catch (error) {
+    if (error instanceof TemplateError)
+      throw new CliError(`template parsing error: ${error.message}`, { exitCode: 64 });
     throw error;
   }
 }

@@ -126,7 +126,8 @@ async function dispatch(surroundings: Surroundings, argv: readonly string[]): Pr
   const sub = first === "help" ? rest[0] : second;
   if (sub === undefined || sub === "--help" || sub === "-h") {
     const { groupHelp } = await import("./help.ts");
-    await surroundings.out(groupHelp(name, group));
+    if (sub === undefined && !isHelp) surroundings.err(groupHelp(name, group));
+    else await surroundings.out(groupHelp(name, group));
     return 0;
   }
   const found = findInGroup(name, group, sub);

@@ -19,10 +19,10 @@ export const command: Command = {
     const [name = ""] = flags.positional;
     const { value } = await inspectContainerRaw(client, name);
     const id = value.Id ?? name;
-    if (value.State?.Running !== true) throw new CliError("cannot attach to a stopped container, start it first");
-    if (value.State.Paused === true) throw new CliError("cannot attach to a paused container, unpause it first");
+    if (value.State?.Running !== true) throw new CliError("You cannot attach to a stopped container, start it first");
+    if (value.State.Paused === true) throw new CliError("You cannot attach to a paused container, unpause it first");
     if (value.State.Restarting === true)
-      throw new CliError("cannot attach to a restarting container, wait until it is running");
+      throw new CliError("You cannot attach to a restarting container, wait until it is running");
     const tty = value.Config?.Tty === true;
     const stdin = !flags.bool("no-stdin") && value.Config?.OpenStdin === true;
     requireTerminal(stdin, tty);

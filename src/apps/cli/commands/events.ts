@@ -6,7 +6,7 @@ import type { EventMessage } from "../../../spec/docker/system.ts";
 import { CliError, type Command } from "../command.ts";
 import { escapeCell } from "../escape.ts";
 import { filterFlag, filtersOf } from "../filter-flag.ts";
-import { compileTemplate, TemplateError } from "../format/template.ts";
+import { compileTemplate, noValue, TemplateError } from "../format/template.ts";
 import { renderJson } from "../format/template-functions.ts";
 import { objectFormatFlag } from "../format-flag.ts";
 import { renderTimestamp } from "../timestamp.ts";
@@ -81,7 +81,11 @@ function timestampOrText(text: string): string {
 }
 
 function legacyMember(path: string): unknown {
-  return ["Status", "ID", "From", "Scope"].includes(path) ? "" : undefined;
+  return path.startsWith("Actor.Attributes.")
+    ? noValue
+    : ["Status", "ID", "From", "Scope"].includes(path)
+      ? ""
+      : undefined;
 }
 
 /** Templates may use Go's member names for what JSON spells differently. */

@@ -5,7 +5,7 @@ import { systemInfoText } from "../../../client/system.ts";
 import { renderBinarySize } from "../../../base/units.ts";
 import type { SystemInfo } from "../../../spec/docker/system.ts";
 import { clientVersion } from "../client-version.ts";
-import { CliError, type Command } from "../command.ts";
+import { CliError, type Command, type CommandContext } from "../command.ts";
 import { describeError } from "../errors.ts";
 import { escapeControls } from "../escape.ts";
 import { compileTemplate, TemplateError } from "../format/template.ts";
@@ -147,7 +147,7 @@ export const command: Command = {
     }
     const info = parseJson(text) as SystemInfo;
     if (format !== "") {
-      await context.out(renderFormat(format, { ...info, ClientInfo: client }));
+      await showFormat(context, format, { ...info, ClientInfo: client });
       return 0;
     }
     const head = [
@@ -163,13 +163,21 @@ export const command: Command = {
   },
 };
 
-function renderFormat(format: string, root: unknown): string {
+async function showFormat(context: CommandContext, format: string, root: unknown): Promise<void> {
+  let template: ReturnType<typeof compileTemplate>;
   try {
-    return `${compileTemplate(format === "json" ? "{{json .}}" : format).execute(root)}\n`;
+    template = compileTemplate(format === "json" ? "{{json .}}" : format);
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
+    throw new CliError(`template parsing error: ${error.message}`, { exitCode: 64 });
+  }
+  try {
+    await context.out(`${template.execute(root)}\n`);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    await context.out("\n");
     throw new CliError(
-      error.message.startsWith("template: :1: ") ? `template parsing error: ${error.message}` : error.message,
+      error.message.replace(/map has no entry for key "([^"]*)"$/, "can't evaluate field $1 in type system.dockerInfo"),
     );
   }
 }

@@ -20,7 +20,7 @@ export const command: Command = {
       for (const { HostIp = "", HostPort = "" } of (key === undefined || key === from ? bindings : undefined) ?? [])
         lines.push(key === undefined ? `${from} -> ${address(HostIp)}:${HostPort}` : `${address(HostIp)}:${HostPort}`);
     if (key !== undefined && !ports.some(([from, bindings]) => from === key && bindings !== null))
-      throw new CliError(`no public port '${wanted ?? ""}' published for ${name}`);
+      throw new CliError(`Error: No public port '${wanted ?? ""}' published for ${name}`);
     await context.out(
       lines
         .sort()

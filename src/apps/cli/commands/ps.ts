@@ -96,7 +96,7 @@ export const command: Command = {
   async run(context, flags) {
     const quiet = flags.bool("quiet");
     const format = quiet && !flags.isSet("format") ? "{{.ID}}" : formatOf(context, flags.string("format"), "psFormat");
-    const size = flags.bool("size") || (/\.Size\b/.test(format) && !flags.isSet("size"));
+    const size = flags.bool("size") || (/\.Size\b|\bjson +\.[ |}]/.test(format) && !flags.isSet("size"));
     const latest = flags.bool("latest") && flags.int("last") === -1;
     const containers = await listContainers(context.client, {
       all: flags.bool("all"),

@@ -4,7 +4,7 @@ import { compareVersions, newestApiVersion, type Client } from "../../../client/
 import { systemVersion } from "../../../client/system.ts";
 import type { SystemVersion } from "../../../spec/docker/system.ts";
 import { clientCommit, clientVersion } from "../client-version.ts";
-import { CliError, type Command } from "../command.ts";
+import { CliError, type Command, type CommandContext } from "../command.ts";
 import { escapeControls } from "../escape.ts";
 import { describeError } from "../errors.ts";
 import { objectFormatFlag } from "../format-flag.ts";
@@ -103,23 +103,54 @@ export const command: Command = {
       await context.out(
         escapeControls(`${renderClient(info)}${server === undefined ? "" : `\n${renderServer(server)}`}`),
       );
-    } else await context.out(await renderFormat(format, info, server));
+    } else await showFormat(context, format, info, server);
     if (failure === undefined) return 0;
     throw new CliError(describeError(failure));
   },
 };
 
-async function renderFormat(format: string, client: ClientInfo, server: SystemVersion | undefined): Promise<string> {
+async function showFormat(
+  context: CommandContext,
+  format: string,
+  client: ClientInfo,
+  server: SystemVersion | undefined,
+): Promise<void> {
   const { compileTemplate, TemplateError } = await import("../format/template.ts");
-  const root = { Client: client, Server: server ?? null };
+  const components = (server?.Components ?? []).map((component) => ({
+    ...component,
+    Details: {
+      ...component.Details,
+      ...(component.Details?.["BuildTime"] === undefined
+        ? {}
+        : { BuildTime: shownTime(String(component.Details["BuildTime"])) }),
+    },
+  }));
+  const root = { Client: client, Server: server === undefined ? null : { ...server, Components: components } };
+  let template: ReturnType<typeof compileTemplate>;
   try {
-    const template = compileTemplate(format === "json" ? "{{json .}}" : format, {
-      missing: (path) =>
-        /^Server\.(?:Experimental)$/.test(path) ? false : /^Server\.\w+$/.test(path) ? "" : undefined,
-    });
-    return `${template.execute(root)}\n`;
+    template = compileTemplate(format === "json" ? "{{json .}}" : format, { missing: missingMember });
   } catch (error) {
     if (!(error instanceof TemplateError)) throw error;
-    throw new CliError(`template parsing error: ${error.message}`, { exitCode: 64 });
+    throw new CliError(`template parsing error: ${error.message.replace("template: :", "template: version:")}`, {
+      exitCode: 64,
+    });
   }
+  try {
+    await context.out(`${template.execute(root)}\n`);
+  } catch (error) {
+    if (!(error instanceof TemplateError)) throw error;
+    await context.out("\n");
+    throw new CliError(
+      error.message
+        .replace("template: :", "template: version:")
+        .replace('executing ""', 'executing "version"')
+        .replace(/map has no entry for key "([^"]*)"$/, "can't evaluate field $1 in type system.versionInfo"),
+    );
+  }
+}
+
+/** What the daemon leaves out when it is empty. */
+function missingMember(path: string): unknown {
+  if (path === "Server.Experimental") return false;
+  return /^Server\.\w+$/.test(path) ? "" : undefined;
 }

@@ -109,7 +109,7 @@ export function renderRows(spec: TableSpec, rows: readonly Row[], format: string
 /** The title that a label's column gets: the last part of its name, words apart. */
 function labelTitle(argument: unknown): string {
   const words = String(argument).split(".");
-  return (words.at(-1) ?? "").replaceAll("-", " ").replaceAll("_", " ").toUpperCase();
+  return (words.at(-1) ?? "").replaceAll("-", " ").replaceAll("_", " ");
 }
 
 function renderRowJson(row: Row): string {

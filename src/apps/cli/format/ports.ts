@@ -18,14 +18,18 @@ function range(first: number, last: number): string {
   return first === last ? `${first}` : `${first}-${last}`;
 }
 
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
 /** "0.0.0.0:8000-8002->80-82/tcp, 90/tcp". */
 export function renderPorts(ports: readonly Port[]): string {
   const sorted = [...ports].sort(
     (a, b) =>
       (a.PrivatePort ?? 0) - (b.PrivatePort ?? 0) ||
-      (a.IP ?? "").localeCompare(b.IP ?? "") ||
+      compareText(a.IP ?? "", b.IP ?? "") ||
       (a.PublicPort ?? 0) - (b.PublicPort ?? 0) ||
-      (a.Type ?? "").localeCompare(b.Type ?? ""),
+      compareText(a.Type ?? "", b.Type ?? ""),
   );
   const runs: Run[] = [];
   const single: string[] = [];

@@ -175,13 +175,19 @@ class ActionParser {
     return names;
   }
 
+  /** Go reports the second name's place for a chain of several. */
+  #field(first: string, at: number): Operand {
+    const chainAt = this.peek()?.kind === "field" ? (this.peek()?.at ?? at) : at;
+    return { kind: "field", names: [first, ...this.#fields()], at: chainAt };
+  }
+
   #operand(context: string): Operand {
     const token = this.next();
     if (token === undefined) throw new TemplateError(`missing value for ${context}`);
     const { at, text } = token;
     switch (token.kind) {
       case "field":
-        return { kind: "field", names: [text.slice(1), ...this.#fields()], at };
+        return this.#field(text.slice(1), at);
       case "variable":
         return { kind: "variable", name: text, names: this.#fields(), at };
       case "number":

@@ -9,13 +9,18 @@ export { TemplateError } from "./template-parse.ts";
 /** How a template is evaluated. */
 export interface TemplateOptions {
   /**
-   * What a field that the object lacks is worth: `path` is the dotted way from the root. Undefined means an error,
-   * `map has no entry for key`.
+   * What a field that the object lacks is worth: `path` is the dotted way from the root. `noValue` prints "<no value>" and
+   * is false; undefined means an error, `map has no entry for key`.
    */
   readonly missing?: (path: string) => unknown;
   /** Functions that replace built-in ones: table headers are made by the template itself. */
   readonly functions?: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>;
+  /** How null prints when it is the value of this field; "<nil>" by default. */
+  readonly renderNull?: (name: string) => string;
 }
+
+/** The worth of a key that a map lacks. */
+export const noValue: unique symbol = Symbol("no value");
 
 /** A template ready to be evaluated again and again. */
 export interface Template {
@@ -65,7 +70,8 @@ class Execution {
           throw new LoopExit(node.kind);
         case "action": {
           const value = this.#pipe(node.pipe, dot);
-          if (node.pipe.variables.length === 0) this.#output += printValue(value);
+          if (node.pipe.variables.length === 0)
+            this.#output += value === null ? this.#null(node.pipe) : printValue(value);
           break;
         }
         case "range":
@@ -81,6 +87,13 @@ class Execution {
           break;
       }
     }
+  }
+
+  /** Go knows an absent list from an absent pointer by its type; here the field's name has to do. */
+  #null(pipe: Pipe): string {
+    const [operand, ...more] = pipe.commands.at(-1) ?? [];
+    const name = operand !== undefined && more.length === 0 && "names" in operand ? operand.names.at(-1) : undefined;
+    return (name === undefined ? undefined : this.#options.renderNull?.(name)) ?? printValue(null);
   }
 
   #scoped(act: () => void): void {
@@ -139,7 +152,7 @@ class Execution {
         return replaced === undefined ? callFunction(head.name, args) : replaced(...args);
       } catch (error) {
         if (!(error instanceof TemplateError)) throw error;
-        throw this.#error(head.at, head.name, `error calling ${head.name}: ${error.message}`);
+        throw this.#error(head.at, this.#source(operands), `error calling ${head.name}: ${error.message}`);
       }
     }
     const args = [...tail.map((operand) => this.#operand(operand, dot)), ...piped];
@@ -196,12 +209,39 @@ class Execution {
         next = (next as (...args: readonly unknown[]) => unknown)(...(index === names.length - 1 ? args : []));
       else if (next === undefined) {
         next = path === undefined ? undefined : this.#options.missing?.(path);
-        if (next === undefined) throw this.#error(at, shown, `map has no entry for key ${JSON.stringify(name)}`);
+        if (next === noValue) next = undefined;
+        else if (next === undefined) throw this.#error(at, shown, `map has no entry for key ${JSON.stringify(name)}`);
       }
       if (typeof next === "object" && next !== null && path !== undefined) this.#paths.set(next, path);
       value = next;
     }
     return value;
+  }
+
+  /** A command as it was written, for messages. */
+  #source(operands: readonly Operand[]): string {
+    return operands.map((operand) => this.#sourceOf(operand)).join(" ");
+  }
+
+  #sourceOf(operand: Operand): string {
+    switch (operand.kind) {
+      case "dot":
+        return ".";
+      case "nil":
+        return "nil";
+      case "literal":
+        return JSON.stringify(operand.value);
+      case "function":
+        return operand.name;
+      case "field":
+        return `.${operand.names.join(".")}`;
+      case "variable":
+        return [operand.name, ...operand.names].join(".");
+      case "pipe": {
+        const inner = operand.pipe.commands.map((command) => this.#source(command)).join(" | ");
+        return [`(${inner})`, ...operand.names].join(".");
+      }
+    }
   }
 
   #error(at: number, shown: string, message: string): TemplateError {

@@ -1,6 +1,8 @@
 // Members that the API leaves out when they are empty, and what a template finds there: `{{if .State.Health}}` must work for
 // every container. Source: Docker Engine API 1.51, and which members dockerd 28 omits.
 
+import { noValue } from "./template.ts";
+
 const zeros: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["State.Health", null],
   ["SizeRw", null],
@@ -33,7 +35,21 @@ const zeros: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["Services", {}],
 ]);
 
+/** Members that are maps of anything: a key that is missing has no value and is no mistake. */
+const maps =
+  /(?:^|\.)(?:Labels|Options|Annotations|Sysctls|Tmpfs|StorageOpt|Ports|Networks|Attributes|DriverOpts|Volumes|ExposedPorts|PortBindings|Containers|LogConfig\.Config|GraphDriver\.Data)\.[^.]+$/;
+
 /** The empty value of a member that may be left out; undefined for what is no member at all. */
 export function zeroOf(path: string): unknown {
-  return zeros.get(path);
+  return maps.test(path) ? noValue : zeros.get(path);
+}
+
+const pointers = new Set(["OomKillDisable", "PidsLimit", "IPAMConfig", "Init", "Health", "Healthcheck", "StopTimeout"]);
+pointers.add("SizeRw").add("SizeRootFs").add("Descriptor").add("GraphDriver").add("ImageManifestDescriptor");
+const nullMaps = new Set(["Labels", "Options", "DriverOpts", "Volumes", "ExposedPorts", "Config", "PortBindings"]);
+
+/** How Go prints null there: pointers, maps and lists differ. */
+export function renderNull(name: string): string {
+  if (pointers.has(name)) return "<nil>";
+  return nullMaps.has(name) ? "map[]" : "[]";
 }
