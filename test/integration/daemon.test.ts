@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -101,6 +101,7 @@ test("a socket that somebody answers on, and a file that is no socket, are left 
   writeFileSync(daemon.socket, "mine");
   await assert.rejects(daemon.start(), /something that is no socket is there/);
   assert.equal(readFileSync(daemon.socket, "utf8"), "mine");
+  rmSync(daemon.socket);
   const taken = join(daemon.dir, "taken.sock");
   const server = createServer((socket) => socket.end());
   await new Promise<void>((resolve) => server.listen(taken, resolve));
@@ -266,6 +267,7 @@ test("a listening descriptor of systemd is served, and its socket file stays", a
   const argv = daemon.argv().map((arg) => (arg === `unix://${daemon.socket}` ? "fd://" : arg));
   const child = spawn("python3", ["-c", activate, path, ...argv], { stdio: "ignore" });
   const exited = new Promise<number | null>((resolve) => child.on("exit", resolve));
+  await eventually("bound", () => existsSync(path));
   const version = await runCommand(["docker", "-H", `unix://${path}`, "version"], { timeoutMs: 10_000 });
   child.kill("SIGTERM");
   assert.equal(await exited, 0);

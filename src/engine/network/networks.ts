@@ -217,8 +217,11 @@ class BuiltInNetworks implements Networks {
     bridge: NonNullable<NetworkRecord["bridge"]>,
     pool: AddressPool,
   ): Endpoint {
-    const asked = request.networkingConfig?.EndpointsConfig?.[record.name]?.MacAddress ?? "";
-    const mac = parseMac(asked === "" ? (request.config.MacAddress ?? "") : asked);
+    // Clients name the default bridge by its name, by its id, or by what they put into NetworkMode.
+    const asked = [record.name, record.id, request.hostConfig.NetworkMode ?? "", "default"]
+      .map((name) => request.networkingConfig?.EndpointsConfig?.[name]?.MacAddress ?? "")
+      .find((mac) => mac !== "");
+    const mac = parseMac(asked ?? request.config.MacAddress ?? "");
     const address = pool.allocate();
     const endpoint: Endpoint = {
       id: randomBytes(32).toString("hex"),
