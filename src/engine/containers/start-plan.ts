@@ -68,7 +68,7 @@ export async function planStart(room: Room, record: ContainerRecord): Promise<St
     hostname: named.Hostname ?? "",
     rootfsPath: join(room.runDir(id), "rootfs"),
     namespaces: {
-      network: networkDisabled ? "host" : shimNetworkNamespace(room, record),
+      network: networkDisabled ? "host" : (network.joined ?? shimNetworkNamespace(room, record)),
       pid: pidPeer === undefined ? hostOr(hostConfig.PidMode) : namespaceOf(pidPeer, "pid"),
       ipc: ipcPeer === undefined ? hostOr(hostConfig.IpcMode) : namespaceOf(ipcPeer, "ipc"),
       uts: hostOr(hostConfig.UTSMode),
@@ -156,7 +156,7 @@ function namespaceOf(record: ContainerRecord, kind: "net" | "pid" | "ipc"): stri
   return `/proc/${record.state.init?.pid ?? 0}/ns/${kind}`;
 }
 
-/** Where the shim binds the namespace that it made or joined; see docs/shim-protocol.md. */
+/** Where the shim binds the namespace that it makes. */
 function shimNetworkNamespace(room: Room, record: ContainerRecord): string {
   return join(room.runDir(record.id), "netns");
 }
