@@ -30,6 +30,7 @@ export function collect(duplex: Duplex): Promise<Buffer> {
     duplex.on("data", (chunk: Buffer) => chunks.push(chunk));
     duplex.on("end", () => resolve(Buffer.concat(chunks)));
     duplex.on("error", reject);
+    duplex.resume();
   });
 }
 

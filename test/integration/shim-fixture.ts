@@ -111,7 +111,7 @@ export class ShimWorld {
     this.dir = mkdtempSync(join(tmpdir(), "gshim-"));
     this.name = `gshim${process.pid}`;
     this.bridge = "gbr0";
-    this.cgroupParent = `/gantry-test-${process.pid}`;
+    this.cgroupParent = `/gshim-test-${process.pid}`;
     mkdirSync(join(this.dir, "lower/bin"), { recursive: true });
     for (const each of ["proc", "sys", "dev", "etc", "tmp"]) mkdirSync(join(this.dir, "lower", each));
     copyFileSync("/bin/busybox", join(this.dir, "lower/bin/busybox"));

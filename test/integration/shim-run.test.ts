@@ -135,7 +135,9 @@ test("a running container cannot be abandoned or run again", async () => {
 });
 
 test("no descriptor but 0, 1, 2 reaches the container, and its directories are its own", async () => {
-  const ran = await runToEnd(world, { args: ["sh", "-c", "ls /proc/self/fd; readlink /proc/1/cwd; ls /proc/1/fd; true"] });
+  const ran = await runToEnd(world, {
+    args: ["sh", "-c", "ls /proc/self/fd; readlink /proc/1/cwd; ls /proc/1/fd; true"],
+  });
   // 3 is ls reading the directory.
   assert.equal(demux(ran.output).stdout.toString(), "0\n1\n2\n3\n/\n0\n1\n2\n");
 });
