@@ -7,4 +7,5 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(141);
 });
 
-process.exit(await main(process.argv.slice(2)));
+// No top-level await: the bundle is a CommonJS module, which starts faster (tools/build.ts).
+void main(process.argv.slice(2)).then((code) => process.exit(code));

@@ -2,4 +2,5 @@
 
 import { main } from "../engine/daemon/main.ts";
 
-process.exit(await main(process.argv.slice(2)));
+// No top-level await: the bundle is a CommonJS module, which starts faster (tools/build.ts).
+void main(process.argv.slice(2)).then((code) => process.exit(code));
