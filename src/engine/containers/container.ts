@@ -46,8 +46,8 @@ export class Container {
   readonly exitWaiters = new Set<(result: ContainerWaitResponse) => void>();
   readonly removalWaiters = new Set<(result: ContainerWaitResponse) => void>();
   readonly execs = new Map<ExecId, Exec>();
-  /** The last shim; it may outlive the task by the moment that it needs to clean up. */
-  lastShim: Shim | undefined;
+  /** Resolves when the last run's shim has left and its run directory is deleted; no later run begins before. */
+  cleared: Promise<void> | undefined;
 
   constructor(record: ContainerRecord) {
     this.record = record;

@@ -121,7 +121,7 @@ export function inspectExec(room: Room, id: ExecId): ExecInspect {
     OpenStdout: request.attachStdout,
     CanRemove: false,
     ContainerID: exec.containerId,
-    DetachKeys: detachKeyBytes(request.detachKeys ?? "").toString("base64"),
+    DetachKeys: request.detachKeys ?? "",
     Pid: exec.pid,
   };
 }
@@ -201,14 +201,4 @@ export async function readExecRequests(room: Room, id: ContainerId): Promise<Rea
     }
   }
   return requests;
-}
-
-/** "ctrl-p,ctrl-q" → the bytes; what is no key is left out (the API refuses it before). */
-function detachKeyBytes(keys: string): Buffer {
-  const bytes = keys.split(",").flatMap((key) => {
-    if (key.length === 1) return [key.charCodeAt(0) & 0x7f];
-    const letter = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
-    return letter === undefined ? [] : [letter.toUpperCase().charCodeAt(0) & 0x1f];
-  });
-  return Buffer.from(bytes);
 }

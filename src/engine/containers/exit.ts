@@ -1,6 +1,7 @@
 // The end of a run, driven by the shim's exit record; the same when the daemon was away meanwhile (restore.ts):
 // commit the end and free the addresses → events → waiters → restart policy → automatic removal.
 
+import { rm } from "node:fs/promises";
 import { messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { parseRfc3339 } from "../../base/time.ts";
@@ -95,7 +96,7 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
     logger.error("the end of a container could not be recorded", { container: record.id, error: messageOf(error) });
   }
   await failpoint("container.exit.committed");
-  container.lastShim = task?.shim;
+  if (task !== undefined) container.cleared = clearRun(room, container, task.shim);
   container.task = undefined;
   endExecs(room, container);
   if (exit.oomKilled) room.announce(container, "oom");
@@ -107,6 +108,19 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
   if (delayMs !== undefined) scheduleRestart(room, container, delayMs);
   else if (record.hostConfig.AutoRemove === true && !container.removing && !container.keepOnExit) {
     room.inBackground(`automatic removal of container ${record.id}`, () => removeAfterwards(room, container));
+  }
+}
+
+/** Deletes the run directory when the shim has left it. */
+async function clearRun(room: Room, container: Container, shim: Shim): Promise<void> {
+  await shim.gone;
+  try {
+    await rm(room.runDir(container.id), { recursive: true, force: true });
+  } catch (error) {
+    room.deps.logger.error("a run directory could not be deleted", {
+      container: container.id,
+      error: messageOf(error),
+    });
   }
 }
 

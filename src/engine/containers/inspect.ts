@@ -73,7 +73,6 @@ function fileOwner(room: Room, { id, hostConfig }: ContainerRecord): ContainerId
 function renderDriver(room: Room, record: ContainerRecord): ContainerInspectResponse["GraphDriver"] {
   const { lower, upper, work } = room.deps.snapshots.dirs(record.id);
   return {
-    Name: storageDriver,
     Data: {
       ID: record.id,
       LowerDir: lower.join(":"),
@@ -81,5 +80,6 @@ function renderDriver(room: Room, record: ContainerRecord): ContainerInspectResp
       UpperDir: upper,
       WorkDir: work,
     },
+    Name: storageDriver,
   };
 }

@@ -25,7 +25,7 @@ export function parsePs(output: string, pids: ReadonlySet<number>): ContainerTop
     if (!wanted) continue;
     processes.push([...fields.slice(0, titles.length - 1), fields.slice(titles.length - 1).join(" ")]);
   }
-  return { Titles: titles, Processes: processes };
+  return { Processes: processes, Titles: titles };
 }
 
 /**

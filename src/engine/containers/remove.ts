@@ -109,8 +109,8 @@ async function destroy(room: Room, container: Container): Promise<void> {
 }
 
 async function shimGone(container: Container): Promise<void> {
-  const shim = container.lastShim;
-  if (shim === undefined) return;
+  const { cleared } = container;
+  if (cleared === undefined) return;
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(
     () =>
@@ -123,7 +123,7 @@ async function shimGone(container: Container): Promise<void> {
     shimTimeoutMs,
   );
   try {
-    await Promise.race([shim.gone, promise]);
+    await Promise.race([cleared, promise]);
   } finally {
     clearTimeout(timer);
   }

@@ -61,8 +61,7 @@ export async function launch(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   // The last run's shim may still be deleting its cgroups, under the names that this run will use.
-  await container.lastShim?.gone;
-  container.lastShim = undefined;
+  await container.cleared;
   let shim: Shim | undefined;
   try {
     const plan = await planStart(room, record);
@@ -214,12 +213,13 @@ async function undoStart(
 
 /** Ends a shim whatever it has reached, and resolves when nothing of it is left. */
 export async function endShim(shim: Shim): Promise<void> {
-  const { init } = await shim.state();
-  if (init === undefined) await shim.abandon();
-  else {
-    await shim.kill("init", 9).catch((error: unknown) => {
-      if (!isEngineError(error, "NotFound")) throw error;
-    });
+  try {
+    const { init } = await shim.state();
+    if (init === undefined) await shim.abandon();
+    else await shim.kill("init", 9);
+  } catch (error) {
+    // It has left meanwhile, or leaves by itself because the runtime failed.
+    if (!isEngineError(error) || !["NotFound", "Conflict", "Unavailable"].includes(error.kind)) throw error;
   }
   await shim.gone;
 }
