@@ -9,7 +9,7 @@ import type { ContainersConfig } from "./room.ts";
 /** @param pin fixes the container that a "container:x" mode means */
 export function fillHostConfig(
   asked: HostConfig,
-  config: Pick<ContainersConfig, "defaultRuntime" | "logDriver" | "logOptions" | "shmSizeBytes">,
+  config: Pick<ContainersConfig, "defaultRuntime" | "logDriver" | "logOptions" | "shmSizeBytes" | "init" | "ulimits">,
   facts: HostFacts,
   pin: (mode: string | undefined) => string | undefined,
 ): HostConfig {
@@ -33,7 +33,17 @@ export function fillHostConfig(
     ShmSize: asked.ShmSize || config.shmSizeBytes,
     Runtime: asked.Runtime || config.defaultRuntime,
     MemorySwap: memory > 0 && swap === 0 ? memory * 2 : swap,
+    Init: asked.Init ?? (config.init ? true : null),
+    Ulimits: mergeUlimits(asked.Ulimits ?? [], config.ulimits),
     OomKillDisable: asked.OomKillDisable ?? false,
     PidsLimit: (asked.PidsLimit ?? 0) > 0 ? (asked.PidsLimit ?? null) : null,
   };
+}
+
+type Ulimits = NonNullable<HostConfig["Ulimits"]>;
+
+/** The container's own, and the daemon's of other names; null for none, as the API has it. */
+function mergeUlimits(asked: Ulimits, defaults: ContainersConfig["ulimits"]): Ulimits | null {
+  const merged = [...asked, ...defaults.filter(({ Name }) => !asked.some((own) => own.Name === Name))];
+  return merged.length > 0 ? merged : null;
 }

@@ -35,6 +35,10 @@ export interface ContainersConfig {
   readonly shmSizeBytes: number;
   /** Program for HostConfig.Init, or undefined where there is none. */
   readonly initPath: string | undefined;
+  /** HostConfig.Init for containers that say nothing about it. */
+  readonly init: boolean;
+  /** Limits of processes, for those that a container does not set itself. */
+  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
 }
 
 export interface ContainersDeps {

@@ -95,13 +95,15 @@ class Runtimes {
 
 /** What containers/ is told; the getters follow a reload. */
 function containersConfig(live: LiveConfig, runtimes: Runtimes, initPath: string | undefined): ContainersConfig {
-  const { cgroupParent, logDriver, logOpts, defaultShmSizeBytes } = live.current;
+  const { cgroupParent, logDriver, logOpts, defaultShmSizeBytes, init, defaultUlimits } = live.current;
   return {
     cgroupParent,
     logDriver,
     logOptions: logOpts,
     shmSizeBytes: defaultShmSizeBytes,
     initPath,
+    init,
+    ulimits: Object.values(defaultUlimits),
     get defaultRuntime() {
       return live.current.defaultRuntime;
     },
