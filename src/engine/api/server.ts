@@ -214,7 +214,8 @@ export class HttpServer {
         path: (request.url ?? "").split("?", 1)[0]?.slice(0, 512),
         error: isEngineError(error) || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message),
       });
-    if (!reply.started) reply.send(status, { "Content-Type": "application/json" }, renderError(error));
+    if (!reply.started)
+      reply.send(status, status === 304 ? {} : { "Content-Type": "application/json" }, renderError(error));
     else if (!request.socket.destroyed) request.socket.destroy();
   }
 

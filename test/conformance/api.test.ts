@@ -1,0 +1,39 @@
+// Gantry answers every step as dockerd 28.5 does, but for the differences that a step names. With DOCKER_REFERENCE set to a
+// dockerd's socket the recorded answers themselves are checked too.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startDaemon } from "../support/daemon.ts";
+import { type Observation, observe, type Step } from "./client.ts";
+import { scenarios } from "./scenarios.ts";
+
+const expectations = JSON.parse(readFileSync(join(import.meta.dirname, "expectations.json"), "utf8")) as Readonly<
+  Record<string, Observation>
+>;
+
+function expected(step: Step): Observation {
+  const recorded = expectations[step.name];
+  if (recorded === undefined) throw new Error(`no answer is recorded for ${step.name}: run record.ts`);
+  if (step.ours === undefined) return recorded;
+  return { status: step.ours.status, message: step.ours.message ?? recorded.message ?? "" };
+}
+
+test("every step of the scenarios is answered as by dockerd", async (t) => {
+  await using daemon = await startDaemon();
+  for (const step of scenarios) {
+    await t.test(step.name, async () => {
+      assert.deepEqual(await observe(daemon.socket, step), expected(step));
+    });
+  }
+});
+
+const reference = process.env["DOCKER_REFERENCE"];
+test("the recorded answers are still the reference's", { skip: reference === undefined }, async (t) => {
+  for (const step of scenarios) {
+    await t.test(step.name, async () => {
+      assert.deepEqual(await observe(reference ?? "", step), expectations[step.name]);
+    });
+  }
+});
