@@ -19,7 +19,7 @@ export interface Directive {
 }
 
 function complainAboutRuntime(value: string): string | undefined {
-  const [name = "", path = ""] = splitOnce(value, "=");
+  const [name, path = ""] = splitOnce(value, "=");
   return name === "" || path === "" ? `invalid runtime argument: ${value}` : undefined;
 }
 

@@ -36,7 +36,7 @@ const fileSystems: ReadonlyMap<number, string> = new Map([
 ]);
 
 function backingFileSystem(path: string): string {
-  return fileSystems.get(Number(statfsSync(path).type) >>> 0) ?? "<unknown>";
+  return fileSystems.get(statfsSync(path).type >>> 0) ?? "<unknown>";
 }
 
 /** What the cgroup hierarchies can limit. */
