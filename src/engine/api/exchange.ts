@@ -13,6 +13,8 @@ export type ReplyHeaders = Readonly<Record<string, string | number>>;
 export interface Reply {
   /** True once the first byte was handed over. */
   readonly started: boolean;
+  /** Status of the head that was sent; 0 before that. */
+  readonly status: number;
   send(status: number, headers: ReplyHeaders, body: string | Buffer): void;
   /** Sends the head at once and returns the body to write to. Only for requests that did not ask for an upgrade. */
   stream(status: number, headers: ReplyHeaders): ServerResponse;

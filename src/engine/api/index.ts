@@ -16,7 +16,6 @@ import { unsupportedRoutes } from "./unsupported.ts";
 import { maxApiVersion } from "./version.ts";
 
 export type { Transport } from "./surface.ts";
-export { maxApiVersion, minApiVersion } from "./version.ts";
 
 export interface ApiServerOptions {
   /** Gantry's own version, for the Server header. */
@@ -26,6 +25,8 @@ export interface ApiServerOptions {
   readonly hostNames?: readonly string[];
   /** Origins of web pages that may call on TCP. */
   readonly origins?: readonly string[];
+  /** How long a client may take to send a request's header; 30 s unless given. */
+  readonly headersTimeoutMs?: number;
   /** 1,024 unless given; further connections are turned away with 503. */
   readonly maxConnections?: number;
 }
@@ -66,5 +67,6 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     hostNames: options.hostNames ?? [],
     origins: options.origins ?? [],
     maxConnections: options.maxConnections ?? 1_024,
+    headersTimeoutMs: options.headersTimeoutMs ?? 30_000,
   });
 }

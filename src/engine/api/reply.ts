@@ -14,6 +14,7 @@ export class ResponseReply implements Reply {
   readonly #response: ServerResponse;
   readonly #common: ReplyHeaders;
   readonly #isClosing: () => boolean;
+  #takenOver = false;
 
   constructor(request: IncomingMessage, response: ServerResponse, common: ReplyHeaders, isClosing: () => boolean) {
     this.#request = request;
@@ -23,7 +24,11 @@ export class ResponseReply implements Reply {
   }
 
   get started(): boolean {
-    return this.#response.headersSent || this.#response.destroyed;
+    return this.#takenOver || this.#response.headersSent || this.#response.destroyed;
+  }
+
+  get status(): number {
+    return this.#takenOver ? 200 : this.#response.headersSent ? this.#response.statusCode : 0;
   }
 
   send(status: number, headers: ReplyHeaders, body: string | Buffer): void {
@@ -40,6 +45,7 @@ export class ResponseReply implements Reply {
   }
 
   takeOver(head: string): { readonly connection: Duplex; readonly early: Buffer } {
+    this.#takenOver = true;
     const { socket } = this.#request;
     // node:http offers hijacking for upgrades alone. Without its listeners, and with one of ours, it lets go of the socket;
     // its "close" listener stays and frees the parser.
@@ -65,7 +71,7 @@ export class UpgradeReply implements Reply {
   readonly #connection: Duplex;
   readonly #early: Buffer;
   readonly #common: ReplyHeaders;
-  #started = false;
+  #status = 0;
 
   constructor(request: IncomingMessage, connection: Duplex, early: Buffer, common: ReplyHeaders) {
     this.#request = request;
@@ -77,11 +83,15 @@ export class UpgradeReply implements Reply {
   }
 
   get started(): boolean {
-    return this.#started || this.#connection.destroyed;
+    return this.#status !== 0 || this.#connection.destroyed;
+  }
+
+  get status(): number {
+    return this.#status;
   }
 
   send(status: number, headers: ReplyHeaders, body: string | Buffer): void {
-    this.#started = true;
+    this.#status = status;
     const all = { ...this.#common, ...headers, "Content-Length": Buffer.byteLength(body), Connection: "close" };
     const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
     this.#connection.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n${lines.join("")}\r\n`, "latin1");
@@ -97,7 +107,7 @@ export class UpgradeReply implements Reply {
   }
 
   takeOver(head: string): { readonly connection: Duplex; readonly early: Buffer } {
-    this.#started = true;
+    this.#status = 101;
     if (head !== "") this.#connection.write(head, "latin1");
     return { connection: this.#connection, early: this.#early };
   }

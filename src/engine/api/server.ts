@@ -17,7 +17,6 @@ import { checkSurface, type SurfaceOptions, type Transport } from "./surface.ts"
 import { parseVersionedPath } from "./version.ts";
 
 const maxHeaderBytes = 128 * 1024;
-const headersTimeoutMs = 30_000;
 /** dockerd never closes an idle connection; ours may be used up by them. */
 const keepAliveMs = 600_000;
 /** Idle time after which the kernel asks whether a TCP peer is still there. */
@@ -28,6 +27,7 @@ const upgradablePath = /\/(?:containers\/.+\/attach(?:\/ws)?|exec\/.+\/start)(?:
 export interface HttpOptions extends SurfaceOptions {
   readonly commonHeaders: ReplyHeaders;
   readonly log: Logger;
+  readonly headersTimeoutMs: number;
   /** More connections than these are turned away with 503. */
   readonly maxConnections: number;
 }
@@ -54,10 +54,10 @@ export class HttpServer {
     this.#options = options;
     this.#http = createServer({
       maxHeaderSize: maxHeaderBytes,
-      headersTimeout: headersTimeoutMs,
+      headersTimeout: options.headersTimeoutMs,
       requestTimeout: 0,
       keepAliveTimeout: keepAliveMs,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: Math.min(5_000, options.headersTimeoutMs),
       insecureHTTPParser: false,
       requireHostHeader: true,
       noDelay: true,
@@ -166,6 +166,7 @@ export class HttpServer {
     log.debug("request", {
       method: request.method ?? "",
       path: (request.url ?? "").split("?", 1)[0]?.slice(0, 512),
+      status: reply.status,
       error: failure === undefined ? undefined : messageOf(failure),
       ms: Math.round(performance.now() - began),
     });

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
+import { join } from "node:path";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import * as fc from "fast-check";
+import type { EventMessage } from "../../spec/docker/system.ts";
 import { createApiServer } from "./index.ts";
 import { eventually, RawClient, TestServer } from "./fake-client.ts";
 import { FakeEngine, fakeExecId } from "./fake-engine.ts";
@@ -210,6 +214,61 @@ test("on TCP the Host must be ours and web pages must be allowed", async () => {
   assert.equal(await status("Host: localhost\r\nSec-Fetch-Site: none\r\n"), 200);
   assert.equal(await status("Host: localhost\r\nOrigin: https://dash.example\r\nSec-Fetch-Site: cross-site\r\n"), 200);
   await api.close(100);
+});
+
+test("a header that does not arrive in time is answered 408", async () => {
+  await using server = await TestServer.start(new FakeEngine(), { headersTimeoutMs: 50 });
+  const client = await server.dial("GET /info HTTP/1.1\r\nHost: d\r\nX-Slow: ");
+  assert.match(await client.ended(), /^HTTP\/1\.1 408 /);
+  client.socket.destroy();
+});
+
+test("an upgrade to something that is not spoken is answered as if it had not been asked for", async () => {
+  await using server = await TestServer.start(new FakeEngine());
+  const answer = await server.call("GET", "/_ping", { headers: { Connection: "Upgrade", Upgrade: "h2c" } });
+  assert.deepEqual([answer.status, answer.text], [200, "OK"]);
+});
+
+test("no parameter of any operation makes a server's fault", async () => {
+  const path = join(import.meta.dirname, "../../../test/conformance/operations.json");
+  const operations = JSON.parse(readFileSync(path, "utf8")) as readonly string[];
+  const engine = new FakeEngine();
+  engine.endsAtOnce = true;
+  engine.waiting.resolve({ StatusCode: 0 });
+  engine.events_ = Readable.from([]) as AsyncIterable<EventMessage>;
+  await using server = await TestServer.start(engine);
+  const names =
+    "all limit size filters name platform ps_args since until tail h w t signal detachKeys logs stream stdin stdout condition v repo tag fromSrc changes quiet".split(
+      " ",
+    );
+  const value = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 12 }),
+    fc.constantFrom("1", "-1", "abc", "1e400", "{}", "[]", '{"a":["b"]}', '{"status":["x"]}', "linux/amd64", "a,b"),
+  );
+  const body = fc.oneof(fc.constant(""), fc.json({ maxDepth: 3 }));
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...operations),
+      fc.dictionary(fc.constantFrom(...names), value, { maxKeys: 4 }),
+      body,
+      async (operation, parameters, text) => {
+        const [method = "", pattern = ""] = operation.split(" ");
+        const target = pattern
+          .replace("/exec/{id}", `/exec/${fakeExecId}`)
+          .replace("{id}", "box")
+          .replace("{name}", "box");
+        const query = Object.entries(parameters).map(
+          ([name, each]) => `${name}=${encodeURIComponent(each.toWellFormed())}`,
+        );
+        engine.logStream = Readable.from([]);
+        engine.events_ = Readable.from([]) as AsyncIterable<EventMessage>;
+        const options = method === "GET" || method === "HEAD" ? {} : { body: text };
+        const answer = await server.call(method, `${target}?${query.join("&")}`, options);
+        assert.notEqual(answer.status, 500, `${operation} ${query.join("&")}: ${answer.text}`);
+      },
+    ),
+    { numRuns: 200 },
+  );
 });
 
 test("any bytes on a connection are answered or cut, and never end the daemon", async () => {

@@ -92,10 +92,12 @@ function joinReference(repository: string, tag: string): string {
 /** The body as a stream, given up when it stalls. */
 function upload(exchange: Exchange): Readable {
   const { request } = exchange;
-  request.setTimeout(uploadIdleMs, () => {
+  request.setTimeout(uploadIdleMs);
+  request.on("timeout", () => {
+    if (request.complete) return;
     // A reader that is busy with what it has is no stalled client.
-    if (request.isPaused() || request.readableLength > 0) return;
-    request.destroy(new EngineError("Deadline", "the upload stalled"));
+    if (request.isPaused() || request.readableLength > 0) request.setTimeout(uploadIdleMs);
+    else request.destroy(new EngineError("Deadline", "the upload stalled"));
   });
   return request;
 }
