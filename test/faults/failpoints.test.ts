@@ -77,7 +77,7 @@ for (const kind of ["kill9", "error"]) {
   test(`${kind} at every failpoint leaves nothing behind`, { timeout: 600_000 }, async (t) => {
     const reached: string[] = [];
     // One data root for all: what one fault leaves would be found by the next.
-    await using daemon = new TestDaemon();
+    await using daemon = new TestDaemon({ fromSource: true });
     await daemon.start();
     await daemon.stop();
     for (const name of names) {

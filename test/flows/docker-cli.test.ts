@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startDaemon, type TestDaemon } from "../support/daemon.ts";
+import { runCommand, startDaemon, type TestDaemon } from "../support/daemon.ts";
 
 let daemon: TestDaemon;
 
@@ -124,7 +124,12 @@ test("attach joins a running container and its end ends the client", async () =>
     "-c",
     "read line; echo got $line; exit 4",
   ]);
-  const attached = await daemon.docker(["attach", "echo"], { input: "hello\n" });
+  // As in dockerd, the end of stdin ends the attachment: the terminal's stays open until the container has answered.
+  const attached = await runCommand([
+    "sh",
+    "-c",
+    `(echo hello; sleep 2) | docker -H unix://${daemon.socket} attach echo`,
+  ]);
   assert.deepEqual(attached, { code: 4, stdout: "got hello\n", stderr: "" });
   await daemon.dockerOk(["rm", "echo"]);
 });

@@ -43,6 +43,8 @@ export interface TestDaemonOptions {
   /** Contents of its configuration file; {} without it. */
   readonly config?: unknown;
   readonly env?: Readonly<Record<string, string>>;
+  /** Run the sources even with GANTRY_TEST_BUNDLE=1: failpoints are compiled out of the bundle. */
+  readonly fromSource?: boolean;
 }
 
 /** Creates a network namespace with lo up and no route to private networks beyond those that its links add. */
@@ -94,8 +96,8 @@ function must(argv: readonly string[]): string {
 }
 
 /** argv of gantryd without flags: from source, or the bundle with GANTRY_TEST_BUNDLE=1. */
-export function daemonArgv(): readonly string[] {
-  return process.env["GANTRY_TEST_BUNDLE"] === "1"
+export function daemonArgv(fromSource = false): readonly string[] {
+  return process.env["GANTRY_TEST_BUNDLE"] === "1" && !fromSource
     ? [join(root, "bin/gantryd")]
     : [process.execPath, join(root, "src/cmd/gantryd.ts")];
 }

@@ -17,7 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 const cache = join(root, ".cache/vm");
@@ -151,8 +151,9 @@ function makeRoot(work: string, k: Kernel, script: string): string {
     if (existsSync(join(root, part)))
       cpSync(join(root, part), join(staging, "gantry", part), { recursive: true, verbatimSymlinks: true });
   }
-  mkdirSync(join(staging, "gantry/node_modules/.bin"), { recursive: true });
-  cpSync(node, join(staging, "gantry/node_modules/.bin/node"));
+  const pinned = join(staging, "gantry", relative(root, node));
+  mkdirSync(dirname(pinned), { recursive: true });
+  cpSync(node, pinned);
   for (const file of moduleFiles(k.modules, engineModules)) {
     const target = join(staging, "lib/modules", k.release, file);
     mkdirSync(dirname(target), { recursive: true });

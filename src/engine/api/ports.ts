@@ -21,7 +21,7 @@ import type { Network } from "../../spec/docker/network.ts";
 export type Filters = ReadonlyMap<string, readonly string[]>;
 
 export interface CreateContainerRequest {
-  /** Without the leading slash; undefined lets the engine choose one. */
+  /** With or without its leading slash; undefined lets the engine choose one. */
   readonly name: string | undefined;
   /** `os/arch[/variant]` or undefined. */
   readonly platform: string | undefined;

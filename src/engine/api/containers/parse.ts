@@ -35,7 +35,7 @@ export async function parseCreate(exchange: Exchange): Promise<CreateContainerRe
     if ((endpoint as unknown) === null)
       throw new EngineError("InvalidParameter", `invalid config for network ${name}: EndpointsConfig is nil`);
   }
-  const name = query.text("name").replace(/^\//, "");
+  const name = query.text("name");
   const platform = minor >= 41 ? query.text("platform") : "";
   if (platform !== "") checkPlatform(platform);
   return {
