@@ -172,7 +172,7 @@ test("every parameter of the container operations reaches the engine", async () 
     ["containers.list", { all: true, limit: 3, size: true, filters: new Map([["status", ["running"]]]) }],
     [
       "containers.create",
-      { name: "a", platform: "linux/arm64", config: { Image: "i" }, hostConfig: {}, networkingConfig: {} },
+      { name: "/a", platform: "linux/arm64", config: { Image: "i" }, hostConfig: {}, networkingConfig: {} },
     ],
     ["containers.stop", id, "INT", 5],
     ["containers.stop", id, undefined, -1],
