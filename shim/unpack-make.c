@@ -155,7 +155,7 @@ static void make_hard_link(const char *path, const struct entry *entry, const st
   clean_path(entry->link, "link target", limits->depth, target);
   int from = open_parent(target, &name, false);
   struct stat st, old;
-  if (*name == 0 || has_prefix(name, whiteout_prefix) || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  if (from < 0 || *name == 0 || has_prefix(name, whiteout_prefix) || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     fail(EXIT_BAD_ARCHIVE, "%s: a hard link to %s, which is not in the layer", path, target);
   if (S_ISDIR(st.st_mode)) fail(EXIT_BAD_ARCHIVE, "%s: a hard link to the directory %s", path, target);
   char kept[256];

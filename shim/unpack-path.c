@@ -116,6 +116,7 @@ int open_parent(const char *path, const char **name, bool make) {
   cached_path[length] = 0;
   cached_fd = open_in_root(cached_path, O_PATH | O_DIRECTORY);
   if (cached_fd < 0 && make && (errno == ENOENT || errno == ENOTDIR)) cached_fd = make_path(cached_path);
+  if (cached_fd < 0 && !make && (errno == ENOENT || errno == ENOTDIR)) return -1;
   if (cached_fd < 0) fail_errno("open the directory", cached_path);
   cached = true;
   return cached_fd;

@@ -113,7 +113,8 @@ void check_sparse_map(const struct entry *entry);
 extern int root_fd;
 // Cleans an archive's name to "a/b/c" without ".", empty or ".." components; "" is the root itself.
 void clean_path(const char *name, const char *what, size_t depth_limit, char to[PATH_LIMIT]);
-// Opens the directory that holds the last component of `path`, making what is missing; *name is that component.
+// Opens the directory that holds the last component of `path`; *name is that component. What is missing is made, or without
+// `make` answered with -1.
 // The descriptor stays the cache's own.
 int open_parent(const char *path, const char **name, bool make);
 // Forgets cached directories; to be called whenever a directory or symlink was replaced.

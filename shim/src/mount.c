@@ -88,7 +88,10 @@ bool mount_hide_unified(void) {
   static const char unified[] = "/sys/fs/cgroup/unified";
   if (mount(NULL, "/sys/fs/cgroup", NULL, MS_PRIVATE, NULL) != 0)
     return errno == EINVAL || errno == ENOENT; // not a hybrid host after all
-  return mount("/sys/fs/cgroup", unified, NULL, MS_BIND, NULL) == 0 || errno == ENOENT;
+  // The new mount's parent is the hierarchy itself: shared, it would carry the mount to the host.
+  if (mount(NULL, unified, NULL, MS_PRIVATE, NULL) != 0)
+    return errno == EINVAL || errno == ENOENT;
+  return mount("/sys/fs/cgroup", unified, NULL, MS_BIND, NULL) == 0;
 }
 
 // fsconfig takes values of at most 255 bytes; a longer path goes through a descriptor.

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { newExecId, type ExecId } from "../../src/base/ids.ts";
 import type { ExitRecord, Shim, StartFailure } from "../../src/engine/runtime/shim.ts";
-import type { Container, ContainerSetup, ShimWorld } from "./shim-fixture.ts";
+import { consoleSizeOf, type Container, type ContainerSetup, type ShimWorld } from "./shim-fixture.ts";
 
 export const all = { stdin: true, stdout: true, stderr: true } as const;
 
@@ -119,7 +119,8 @@ export interface ExecSetup {
 export async function prepareExec(world: ShimWorld, container: Container, setup: ExecSetup): Promise<ExecId> {
   const execId = newExecId();
   const processFile = join(container.dir, `${execId.slice(0, 12)}.json`);
-  writeFileSync(processFile, JSON.stringify(world.process(setup.args, setup.tty ?? false)));
+  const process = { ...world.process(setup.args, setup.tty ?? false), ...consoleSizeOf(setup.consoleSize) };
+  writeFileSync(processFile, JSON.stringify(process));
   await container.shim.prepareExec({
     execId,
     processFile,
@@ -161,7 +162,7 @@ export async function execToEnd(
 }
 
 /** Ends a container and waits until its shim has left. */
-export async function endContainer(container: Container): Promise<ExitRecord> {
+export async function endContainer(container: Pick<Container, "shim">): Promise<ExitRecord> {
   const exit = exitOf(container.shim);
   await container.shim.kill("init", 9);
   const record = await exit;

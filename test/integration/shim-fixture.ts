@@ -87,6 +87,13 @@ export interface ContainerSetup {
   readonly runtimePath?: string;
   readonly mounts?: readonly Record<string, unknown>[];
   readonly rootfsPropagation?: string;
+  /** Beside the few that every container has. */
+  readonly capabilities?: readonly string[];
+}
+
+/** As the spec builder writes it: the runtime sets it before the process runs. */
+export function consoleSizeOf(size: readonly [number, number] | undefined): Record<string, unknown> {
+  return size === undefined ? {} : { consoleSize: { height: size[0], width: size[1] } };
 }
 
 export interface Container {
@@ -106,6 +113,7 @@ export class ShimWorld {
   shims: Shims;
   #nextAddress = 2;
   readonly #wrapper: string;
+  readonly #containers: Container[] = [];
 
   constructor() {
     this.dir = mkdtempSync(join(tmpdir(), "gshim-"));
@@ -195,7 +203,10 @@ export class ShimWorld {
     else if (network.kind !== "host") namespaces.push({ type: "network", path: join(runDir, "netns") });
     return {
       ociVersion: "1.0.2",
-      process: this.process(setup.args, setup.tty ?? false),
+      process: {
+        ...this.process(setup.args, setup.tty ?? false, setup.capabilities),
+        ...consoleSizeOf(setup.consoleSize),
+      },
       root: { path: join(runDir, "rootfs") },
       hostname: id.slice(0, 12),
       mounts: [
@@ -219,8 +230,8 @@ export class ShimWorld {
     };
   }
 
-  process(args: readonly string[], terminal = false): Record<string, unknown> {
-    const all = ["CAP_KILL", "CAP_NET_RAW", "CAP_CHOWN", "CAP_DAC_OVERRIDE"];
+  process(args: readonly string[], terminal = false, more: readonly string[] = []): Record<string, unknown> {
+    const all = [...more, "CAP_KILL", "CAP_NET_RAW", "CAP_CHOWN", "CAP_DAC_OVERRIDE"];
     return {
       terminal,
       user: { uid: 0, gid: 0 },
@@ -234,13 +245,15 @@ export class ShimWorld {
   async spawn(setup: ContainerSetup): Promise<Container> {
     const options = this.prepare(setup);
     const shim = await this.shims.spawn(options);
-    return {
+    const container = {
       id: options.id,
       shim,
       options,
       dir: join(options.runDir, ".."),
       logPath: join(options.runDir, "../data/json.log"),
     };
+    this.#containers.push(container);
+    return container;
   }
 
   /** Mounts of the host below this world, processes, links, cgroups and runtime states of containers. */
@@ -271,11 +284,19 @@ export class ShimWorld {
     return left;
   }
 
+  /** Takes everything away. @throws when a test has left something behind */
   async dispose(): Promise<void> {
+    const left = this.leftovers();
+    for (const { shim } of this.#containers) {
+      if (left.length === 0) break;
+      await shim.kill("init", 9).catch(() => shim.abandon());
+      await shim.gone;
+    }
     await this.shims.close();
     execFileSync("ip", ["netns", "delete", this.name]);
     for (const mount of this.host.mounts)
       if (existsSync(join(mount, this.cgroupParent))) rmdirSync(join(mount, this.cgroupParent));
     rmSync(this.dir, { recursive: true, force: true });
+    if (left.length > 0) throw new Error(`left behind: ${left.join("\n")}`);
   }
 }
