@@ -119,7 +119,7 @@ async function showFormat(
   const components = (server?.Components ?? []).map((component) => ({
     ...component,
     Details: {
-      ...component.Details,
+      ...Object.fromEntries(Object.entries(component.Details ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))),
       ...(component.Details?.["BuildTime"] === undefined
         ? {}
         : { BuildTime: shownTime(String(component.Details["BuildTime"])) }),

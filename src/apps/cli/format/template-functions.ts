@@ -49,6 +49,11 @@ function goTypeOf(value: unknown): string {
   return { string: "string", number: "int", boolean: "bool", bigint: "int64" }[typeof value as string] ?? "func";
 }
 
+/** Go sorts the keys of maps, not the members of structs. The API's structs have capitals; OCI's have a media type. */
+function isGoMap(members: readonly (readonly [string, unknown])[]): boolean {
+  return members.every(([key]) => !/^[A-Z]/.test(key) && key !== "mediaType");
+}
+
 /** A value as compact JSON, as Go's encoder writes it without HTML escaping. Methods without arguments are called. */
 export function renderJson(value: unknown): string {
   if (value === undefined || value === null) return "null";
@@ -58,6 +63,7 @@ export function renderJson(value: unknown): string {
     const members = Object.entries(value).filter(
       ([, element]) => element !== undefined && typeof element !== "function",
     );
+    if (isGoMap(members)) members.sort(([a], [b]) => (a < b ? -1 : 1));
     return `{${members.map(([key, element]) => `${renderJson(key)}:${renderJson(element)}`).join(",")}}`;
   }
   if (typeof value === "string")

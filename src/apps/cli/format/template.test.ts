@@ -24,7 +24,7 @@ const good: readonly (readonly [string, string])[] = [
   ["{{.List}} {{.Map}} {{.Nothing}} {{.N}} {{.Yes}} {{.Big}}", "[a b c] map[x:1 y:2] <nil> 3 true 1795815655437703317"],
   [
     "{{json .List}} {{json .Map}} {{json .Nothing}} {{json .Name}} {{json .Big}}",
-    '["a","b","c"] {"y":2,"x":1} null "web" 1795815655437703317',
+    '["a","b","c"] {"x":1,"y":2} null "web" 1795815655437703317',
   ],
   ["{{json `<a&b>`}}", '"<a&b>"'],
   ["{{if .Yes}}yes{{else}}no{{end}}", "yes"],
