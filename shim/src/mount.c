@@ -131,9 +131,12 @@ static int overlay_new(const struct options *o, const char *target) {
   if (!set_path(fs, "upperdir", o->upper) || !set_path(fs, "workdir", o->work))
     goto out;
   syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "index", "off", 0);
+  // The file system itself: a runtime's remount would undo a read-only mount.
+  if (o->readonly && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) != 0)
+    goto out;
   if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
     goto out;
-  mounted = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, o->readonly ? MOUNT_ATTR_RDONLY : 0);
+  mounted = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
   if (mounted >= 0 && syscall(SYS_move_mount, mounted, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0)
     result = 0;
 out:;

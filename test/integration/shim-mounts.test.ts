@@ -54,6 +54,7 @@ test("a shim whose container runs has no mount namespace of its own: it keeps no
   execFileSync("mount", ["-t", "tmpfs", "shim-test", busy]);
   const c = await world.spawn({ args: ["sleep", "1000"] });
   await started(c.shim);
+  await c.shim.state(); // leaving comes after run's answer
   assert.equal(readlinkSync(`/proc/${c.shim.identity.pid}/ns/mnt`), readlinkSync("/proc/self/ns/mnt"));
   execFileSync("umount", [busy]);
   for (const pid of [c.shim.identity.pid, process.pid])
