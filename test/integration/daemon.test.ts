@@ -261,7 +261,7 @@ test("a listening descriptor of systemd is served, and its socket file stays", a
   // What systemd does: bind, listen, and start the program with the descriptor as number 3.
   const activate = [
     "import os, socket, sys",
-    "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(16); os.dup2(s.fileno(), 3, inheritable=True)",
+    "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(16); os.dup2(s.fileno(), 3); os.set_inheritable(3, True)",
     "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid())); os.execvp(sys.argv[2], sys.argv[2:])",
   ].join("\n");
   const argv = daemon.argv().map((arg) => (arg === `unix://${daemon.socket}` ? "fd://" : arg));

@@ -11,7 +11,7 @@ import {
   removeNamespace,
   runCommand,
   startDaemon,
-  type TestDaemon,
+  TestDaemon,
   type TestDaemonOptions,
 } from "../support/daemon.ts";
 
@@ -126,10 +126,16 @@ test("an address that was let go is not given to the next container", async () =
   assert.deepEqual([await run(), await run(), await run()], ["172.17.0.2/16", "172.17.0.3/16", "172.17.0.4/16"]);
 });
 
-test("a MAC address that was asked for is given", async () => {
+test("a MAC address that was asked for is given once; who would get it by its address gets another", async () => {
   await using daemon = await startWithImage();
-  const args = ["run", "--rm", "--mac-address", "02:42:ac:11:00:99", "busybox", "cat", "/sys/class/net/eth0/address"];
-  assert.equal(await daemon.dockerOk(args), "02:42:ac:11:00:99");
+  const show = ["busybox", "cat", "/sys/class/net/eth0/address"];
+  const asked = ["--mac-address", "02:42:ac:11:00:04"];
+  await daemon.dockerOk(["run", "-d", "--name", "one", ...asked, "busybox", "sleep", "1000"]);
+  assert.equal(await daemon.dockerOk(["exec", "one", "cat", "/sys/class/net/eth0/address"]), "02:42:ac:11:00:04");
+  const second = await daemon.docker(["run", "--rm", ...asked, ...show]);
+  assert.match(second.stderr, /MAC address 02:42:ac:11:00:04 is already in use on network bridge/);
+  assert.equal(await daemon.dockerOk(["run", "--rm", ...show]), "02:42:ac:11:00:03");
+  assert.match(await daemon.dockerOk(["run", "--rm", ...show]), /^02:42:(?!ac:11:00:04)/);
 });
 
 test("containers reach each other, the host, and the world outside by the host's address", async () => {
@@ -296,5 +302,21 @@ test("--bip, --mtu and --bridge=none do what they say; a range in use is passed 
     await using daemon = await startWithImage({ args: ["--bridge", "none"] });
     assert.equal(await daemon.dockerOk(["network", "ls", "--format", "{{.Name}}"]), "host\nnone");
     assert.doesNotMatch((await daemon.inNamespace(["ip", "-br", "link"])).stdout, /gantry0/);
+    const links = await daemon.dockerOk(["run", "--rm", "busybox", "sh", "-c", "ip -o link | cut -d: -f2"]);
+    assert.equal(links.trim(), "lo");
+    const gateway = await daemon.docker(["run", "--rm", "--add-host", "a:host-gateway", "busybox", "true"]);
+    assert.match(gateway.stderr, /unable to derive the IP value for host-gateway/);
+  }
+  {
+    await using daemon = new TestDaemon({ args: ["--embedded-image="] });
+    await daemon.inNamespace(["ip", "link", "add", "vpn0", "type", "bridge"]);
+    await daemon.inNamespace(["ip", "address", "add", "172.17.9.1/24", "dev", "vpn0"]);
+    await daemon.start();
+    const [bridge] = JSON.parse(await daemon.dockerOk(["network", "inspect", "bridge"]));
+    assert.deepEqual(bridge.IPAM.Config, [{ Subnet: "172.18.0.0/16", Gateway: "172.18.0.1" }]);
+    await daemon.inNamespace(["ip", "link", "del", "vpn0"]);
+    await daemon.restart();
+    const [again] = JSON.parse(await daemon.dockerOk(["network", "inspect", "bridge"]));
+    assert.deepEqual([again.IPAM, again.Id], [bridge.IPAM, bridge.Id]);
   }
 });

@@ -1,7 +1,7 @@
 // The three files that a container gets: /etc/hosts, /etc/hostname, /etc/resolv.conf. Reads the host's own where they count.
 
 import { readFile } from "node:fs/promises";
-import { errnoOf } from "../../base/errors.ts";
+import { EngineError, errnoOf } from "../../base/errors.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import { parseExtraHost, renderHosts } from "./hosts-file.ts";
 import type { NetworkFiles } from "./index.ts";
@@ -37,7 +37,10 @@ function firstFilled(asked: readonly string[] | null | undefined, otherwise: rea
   return asked === undefined || asked === null || asked.length === 0 ? otherwise : asked;
 }
 
-/** @throws System a file of the host cannot be read */
+/**
+ * @throws InvalidParameter host-gateway without a default bridge
+ * @throws System           a file of the host cannot be read
+ */
 export async function makeFiles(options: FileOptions): Promise<NetworkFiles> {
   const { config, hostConfig, hostNetwork, defaults } = options;
   const hostname = config.Hostname ?? "";
@@ -50,6 +53,11 @@ export async function makeFiles(options: FileOptions): Promise<NetworkFiles> {
     const parsed = parseExtraHost(text);
     return "complaint" in parsed ? [] : [parsed];
   });
+  if (options.hostGateway === "" && extraHosts.some(({ address }) => address === "host-gateway"))
+    throw new EngineError(
+      "InvalidParameter",
+      "unable to derive the IP value for host-gateway: there is no default bridge",
+    );
   const self =
     options.address === undefined
       ? undefined

@@ -91,13 +91,17 @@ export interface Networks extends NetworksPort {
    *
    * @throws NotFound    "failed to set up container networking: network x not found"
    * @throws Unavailable the network has no address left
+   * @throws Conflict    the MAC address asked for is in use
    */
   connect(request: NetworkRequest): Promise<Connection>;
   /** Rows that free the container's addresses; also abandons a connect that was not committed. */
   release(id: ContainerId): readonly Change[];
   /** Endpoints as committed, for a container that runs; empty settings where it has none. */
   settings(id: ContainerId, hostConfig: HostConfig): { readonly settings: NetworkSettings };
-  /** @param address the container's own address without prefix, where it has one */
+  /**
+   * @param address the container's own address without prefix, where it has one
+   * @throws InvalidParameter host-gateway is asked for, and there is no bridge that would be it
+   */
   files(request: NetworkRequest, address: string | undefined): Promise<NetworkFiles>;
   /** Address of the host as containers see it, for `host-gateway`. */
   readonly hostGateway: string;

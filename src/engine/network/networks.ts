@@ -222,13 +222,18 @@ class BuiltInNetworks implements Networks {
       .map((name) => request.networkingConfig?.EndpointsConfig?.[name]?.MacAddress ?? "")
       .find((mac) => mac !== "");
     const mac = parseMac(asked ?? request.config.MacAddress ?? "");
+    const inUse = new Set([...this.#endpoints.values()].map((endpoint) => endpoint.mac));
+    if (mac !== undefined && inUse.has(mac))
+      throw new EngineError("Conflict", `MAC address ${mac} is already in use on network ${record.name}`);
     const address = pool.allocate();
+    const derived = macOfAddress(address);
     const endpoint: Endpoint = {
       id: randomBytes(32).toString("hex"),
       containerId: request.id,
       networkId: record.id,
       ip: renderAddress(address),
-      mac: mac ?? macOfAddress(address),
+      // Somebody may have asked for the MAC that goes with this address.
+      mac: mac ?? (inUse.has(derived) ? randomMac() : derived),
       // New at each start: the kernel takes the interface of an earlier one away in its own time.
       hostInterface: `gveth${randomBytes(5).toString("hex")}`,
       prefix: pool.subnet.prefix,
@@ -329,6 +334,12 @@ class BuiltInNetworks implements Networks {
       release: (id) => this.release(id),
     });
   }
+}
+
+function randomMac(): string {
+  return `02:42:${randomBytes(4)
+    .toString("hex")
+    .replaceAll(/(..)(?!$)/g, "$1:")}`;
 }
 
 function parseNetworkModeName(hostConfig: HostConfig): string {
