@@ -75,7 +75,7 @@ function parseContainerConfig(value: unknown, what: string): ImageConfig {
   if (optional(object["ArgsEscaped"], `${what}.ArgsEscaped`, parseBoolean) === true) config["ArgsEscaped"] = true;
   for (const text of [...((config["Env"] as string[] | null | undefined) ?? []), config["User"], config["WorkingDir"]])
     if (typeof text === "string" && text.includes("\0")) throw wrong(what, "NUL byte in a value");
-  return config as ImageConfig;
+  return config;
 }
 
 function parseHistory(value: unknown, what: string): readonly HistoryEntry[] {

@@ -5,7 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { chmodSync, lstatSync, mkdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
 import { run } from "../kernel/run.ts";
 
@@ -17,8 +17,8 @@ export class SnapshotDirectories {
 
   /** Makes both directories. */
   constructor(dataRoot: string) {
-    this.root = join(dataRoot, "snapshots");
-    this.#tmp = join(dataRoot, "tmp");
+    this.root = resolve(dataRoot, "snapshots");
+    this.#tmp = resolve(dataRoot, "tmp");
     for (const directory of [this.root, this.#tmp]) {
       mkdirSync(directory, { recursive: true, mode: 0o700 });
       chmodSync(directory, 0o700);
