@@ -34,7 +34,7 @@ export function fillHostConfig(
     Runtime: asked.Runtime || config.defaultRuntime,
     MemorySwap: memory > 0 && swap === 0 ? memory * 2 : swap,
     Init: asked.Init ?? (config.init ? true : null),
-    Ulimits: mergeUlimits(asked.Ulimits ?? [], config.ulimits),
+    Ulimits: mergeUlimits(asked.Ulimits ?? null, config.ulimits),
     OomKillDisable: asked.OomKillDisable ?? false,
     PidsLimit: (asked.PidsLimit ?? 0) > 0 ? (asked.PidsLimit ?? null) : null,
   };
@@ -42,8 +42,8 @@ export function fillHostConfig(
 
 type Ulimits = NonNullable<HostConfig["Ulimits"]>;
 
-/** The container's own, and the daemon's of other names; null for none, as the API has it. */
-function mergeUlimits(asked: Ulimits, defaults: ContainersConfig["ulimits"]): Ulimits | null {
-  const merged = [...asked, ...defaults.filter(({ Name }) => !asked.some((own) => own.Name === Name))];
-  return merged.length > 0 ? merged : null;
+/** The container's own, and the daemon's of other names; without any, what the client sent: null or an empty list. */
+function mergeUlimits(asked: Ulimits | null, defaults: ContainersConfig["ulimits"]): Ulimits | null {
+  const added = defaults.filter(({ Name }) => asked?.some((own) => own.Name === Name) !== true);
+  return added.length > 0 ? [...(asked ?? []), ...added] : asked;
 }

@@ -16,7 +16,7 @@ export const transitions: Table = {
   created: { start: "running", fail: "created" },
   running: { pause: "paused", exit: "exited", retry: "restarting" },
   paused: { unpause: "running", exit: "exited", retry: "restarting" },
-  restarting: { start: "running", fail: "exited", giveUp: "exited", retry: "restarting" },
+  restarting: { start: "running", fail: "exited", giveUp: "exited" },
   exited: { start: "running", fail: "exited" },
 };
 
