@@ -1,14 +1,18 @@
 // The client against servers of the test's own: bodies of every framing, errors, negotiation, hijacking.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { createServer as createSecureServer } from "node:tls";
 import { Client, ConnectionError, DaemonError } from "./client.ts";
 import { parseHost } from "./endpoint.ts";
 import { indentJson, parseJson } from "./json.ts";
+
+const openssl = spawnSync("openssl", ["version"]).status === 0;
 
 let directory = "";
 let server: Server;
@@ -149,6 +153,65 @@ test("aborting ends a request that waits", async () => {
   const answer = client("1.51").text("GET", "/silent", { signal: abort.signal });
   setTimeout(() => abort.abort(new Error("enough")), 20);
   await assert.rejects(answer, { message: "enough" });
+});
+
+test("TLS verifies the daemon and shows the client's certificate", {
+  skip: openssl ? false : "no openssl to make certificates with",
+}, async () => {
+  const make = (...args: readonly string[]): void => {
+    const { status, stderr } = spawnSync("openssl", args, { cwd: directory, encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+  };
+  const names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  for (const name of ["ca", "cert"])
+    make(
+      "req",
+      "-x509",
+      "-newkey",
+      "ec",
+      "-pkeyopt",
+      "ec_paramgen_curve:prime256v1",
+      "-nodes",
+      "-days",
+      "1",
+      "-subj",
+      `/CN=${name}`,
+      ...names,
+      "-keyout",
+      `${name}-key.pem`,
+      "-out",
+      `${name}.pem`,
+    );
+  const file = (name: string): string => join(directory, name);
+  const secure = createSecureServer(
+    {
+      key: readFileSync(file("ca-key.pem")),
+      cert: readFileSync(file("ca.pem")),
+      ca: readFileSync(file("cert.pem")),
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
+    (socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}'));
+    },
+  );
+  await new Promise<void>((resolve) => secure.listen(0, "127.0.0.1", resolve));
+  try {
+    const { port } = secure.address() as AddressInfo;
+    const connect = (ca: string, verify: boolean): Client =>
+      new Client({
+        host: `tcp://localhost:${port}`,
+        tls: { ca: file(ca), cert: file("cert.pem"), key: file("cert-key.pem"), verify },
+        apiVersion: "1.51",
+        userAgent: "t",
+      });
+    assert.deepEqual(await connect("ca.pem", true).json("GET", "/x"), { a: 1 });
+    await assert.rejects(connect("cert.pem", true).json("GET", "/x"), ConnectionError);
+    assert.deepEqual(await connect("cert.pem", false).json("GET", "/x"), { a: 1 });
+  } finally {
+    secure.close();
+  }
 });
 
 test("hosts are read with docker's defaults", () => {

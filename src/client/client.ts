@@ -83,6 +83,10 @@ function renderQuery(query: Query): string {
   return parts.length === 0 ? "" : `?${parts.join("&")}`;
 }
 
+function hostHeader(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 /** Compares "1.9" and "1.51" as versions: negative, zero or positive. */
 export function compareVersions(a: string, b: string): number {
   const [aMajor = 0, aMinor = 0] = a.split(".").map(Number);
@@ -212,7 +216,7 @@ export class Client {
       return await sendRequest(socket, {
         method,
         target,
-        host: endpoint.kind === "tcp" ? `${endpoint.host}:${endpoint.port}` : "api.moby.localhost",
+        host: endpoint.kind === "tcp" ? hostHeader(endpoint.host, endpoint.port) : "api.moby.localhost",
         headers: { "User-Agent": this.#options.userAgent, ...headers },
         body: options.json === undefined ? options.stream : Buffer.from(JSON.stringify(options.json), "utf8"),
       });

@@ -106,6 +106,8 @@ export async function waitContainer(
   const result = (async () => {
     const chunks: Buffer[] = [];
     for await (const chunk of response.body) chunks.push(chunk);
+    // Headers go out when the waiting begins: a daemon that ends meanwhile leaves an empty body.
+    if (chunks.length === 0) throw new Error("unexpected EOF");
     return JSON.parse(Buffer.concat(chunks).toString("utf8")) as ContainerWaitResponse;
   })();
   result.catch(() => undefined);

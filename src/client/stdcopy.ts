@@ -5,7 +5,7 @@
 //   bytes 4–7   payload length, big endian
 // Source: Docker Engine API 1.51, ContainerAttach, "Stream format".
 
-/** Receives demultiplexed bytes; `stream` is 1 (stdout) or 2 (stderr). */
+/** Receives demultiplexed bytes; `stream` is 1 (stdout) or 2 (stderr). Neighbouring frames of a stream come together. */
 export type FrameSink = (stream: 1 | 2, bytes: Buffer) => void;
 
 /** An incremental demultiplexer; memory is bounded by what one push brings, never by a frame's length. */
@@ -16,6 +16,8 @@ export class StdcopyDemuxer {
   #stream = 0;
   #left = 0;
   #error = "";
+  #batch: Buffer[] = [];
+  #batchStream: 1 | 2 = 1;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
@@ -23,6 +25,14 @@ export class StdcopyDemuxer {
 
   /** @throws Error a header that is none, or the daemon's own error frame when it is complete */
   push(chunk: Buffer): void {
+    try {
+      this.#take(chunk);
+    } finally {
+      this.#flush();
+    }
+  }
+
+  #take(chunk: Buffer): void {
     let offset = 0;
     while (offset < chunk.length) {
       if (this.#left === 0) {
@@ -47,7 +57,20 @@ export class StdcopyDemuxer {
 
   #deliver(bytes: Buffer): void {
     if (this.#stream === 3) this.#error += bytes.subarray(0, Math.max(0, 4096 - this.#error.length)).toString("utf8");
-    else this.#sink(this.#stream === 2 ? 2 : 1, bytes);
+    else {
+      const stream = this.#stream === 2 ? 2 : 1;
+      if (stream !== this.#batchStream) this.#flush();
+      this.#batchStream = stream;
+      this.#batch.push(bytes);
+    }
+  }
+
+  /** A log of short lines has a frame per line; a write per frame would cost a system call per line. */
+  #flush(): void {
+    const batch = this.#batch;
+    if (batch.length === 0) return;
+    this.#batch = [];
+    this.#sink(this.#batchStream, batch.length === 1 && batch[0] !== undefined ? batch[0] : Buffer.concat(batch));
   }
 
   /** True when the stream may end here: between two frames. */

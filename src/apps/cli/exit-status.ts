@@ -12,10 +12,17 @@ export async function watchExit(
   condition: "next-exit" | "removed",
 ): Promise<{ readonly code: Promise<number> }> {
   const { result } = await waitContainer(client, id, condition);
-  const code = result.then(({ StatusCode = 0, Error: failure }) => {
-    if (failure?.Message) throw new CliError(`Error waiting for container: ${failure.Message}`, { exitCode: 125 });
-    return StatusCode;
-  });
+  const failed = (message: string): CliError =>
+    new CliError(`Error waiting for container: ${message}`, { exitCode: 125 });
+  const code = result.then(
+    ({ StatusCode = 0, Error: failure }) => {
+      if (failure?.Message) throw failed(failure.Message);
+      return StatusCode;
+    },
+    (error: unknown) => {
+      throw failed(messageOf(error));
+    },
+  );
   code.catch(() => undefined);
   return { code };
 }
