@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { lstatSync, readFileSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe } from "node:test";
-import { directory, file, gnuLong, hardlink, member, symlink, tarOf } from "../support/tar.ts";
+import { directory, file, gnuLong, hardlink, symlink, tarOf } from "../support/tar.ts";
 import { xattrsOf } from "../support/unpack-bench.ts";
 import { badArchive, unpackCases } from "../support/unpack-cases.ts";
 

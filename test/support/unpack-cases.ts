@@ -10,11 +10,17 @@ export const limit = 2;
 
 export interface UnpackCases {
   /** Where the archives are unpacked; only within a test or an archive's function. */
-  bench(): UnpackBench;
+  readonly bench: () => UnpackBench;
   /** The archive is refused with this status and a line that matches. */
-  refuses(title: string, archive: () => Uint8Array, status: number, said: RegExp, limits?: UnpackLimits): void;
+  readonly refuses: (
+    title: string,
+    archive: () => Uint8Array,
+    status: number,
+    said: RegExp,
+    limits?: UnpackLimits,
+  ) => void;
   /** The archive is unpacked, but stays inside; `look` says what has to be there. */
-  confines(title: string, archive: () => Uint8Array, look: (layer: string) => void): void;
+  readonly confines: (title: string, archive: () => Uint8Array, look: (layer: string) => void) => void;
 }
 
 /** Registers the bench with the test file that calls this. */
@@ -26,7 +32,7 @@ export function unpackCases(): UnpackCases {
   after(() => bench[Symbol.dispose]());
   return {
     bench: () => bench,
-    refuses(title, archive, status, said, limits = {}) {
+    refuses: (title, archive, status, said, limits = {}) => {
       it(`refuses ${title}`, () => {
         const run = bench.run(archive(), limits);
         assert.deepEqual(bench.canaryChanges(), []);
@@ -36,7 +42,7 @@ export function unpackCases(): UnpackCases {
         assert.equal(run.out, "");
       });
     },
-    confines(title, archive, look) {
+    confines: (title, archive, look) => {
       it(`confines ${title}`, () => {
         const run = bench.run(archive());
         assert.deepEqual(bench.canaryChanges(), []);
