@@ -134,8 +134,11 @@ static int overlay_new(const struct options *o, const char *target) {
   // The file system itself: a runtime's remount would undo a read-only mount.
   if (o->readonly && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) != 0)
     goto out;
-  if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+  if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0) {
+    // Before Linux 6.5 overlay takes any key without a word and complains only now.
+    result = errno == EINVAL ? 1 : -1;
     goto out;
+  }
   mounted = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
   if (mounted >= 0 && syscall(SYS_move_mount, mounted, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0)
     result = 0;
