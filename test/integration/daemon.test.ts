@@ -278,3 +278,17 @@ test("a listening descriptor of systemd is served, and its socket file stays", a
   assert.equal(version.code, 0, version.stderr);
   assert.equal(existsSync(path), true);
 });
+
+test("the harness itself fails for what a daemon leaves behind, and takes it away", async () => {
+  const daemon = await startDaemon(noImage);
+  await daemon.inNamespace(["ip", "link", "add", "stray0", "type", "bridge"]);
+  const child = spawn("sh", ["-c", `sleep 1000 # ${daemon.dir}`], { stdio: "ignore" });
+  const gone = new Promise((resolve) => child.on("exit", resolve));
+  await assert.rejects(daemon[Symbol.asyncDispose](), (error: Error) => {
+    assert.match(error.message, /link stray0/);
+    assert.match(error.message, new RegExp(`process ${child.pid}: `));
+    return true;
+  });
+  await gone;
+  assert.equal(existsSync(daemon.dir), false);
+});

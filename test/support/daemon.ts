@@ -4,21 +4,13 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+
+import { findLeftovers, removeLeftovers } from "./leftovers.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -33,6 +25,7 @@ export interface ApiResult {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly text: string;
+  readonly bytes: Buffer;
   /** The body as JSON; undefined where it is none. */
   readonly json: unknown;
 }
@@ -269,8 +262,9 @@ export class TestDaemon {
         res.on("data", (chunk: Buffer) => chunks.push(chunk));
         res.on("error", reject);
         res.on("end", () => {
-          const text = Buffer.concat(chunks).toString();
-          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, json: parseJson(text) });
+          const bytes = Buffer.concat(chunks);
+          const text = bytes.toString();
+          resolve({ status: res.statusCode ?? 0, headers: res.headers, text, bytes, json: parseJson(text) });
         });
       },
     );
@@ -281,21 +275,7 @@ export class TestDaemon {
 
   /** Processes, cgroups, mounts and links of this daemon and its containers that exist now, a line each. */
   leftovers(): readonly string[] {
-    const found: string[] = [];
-    for (const dir of this.#cgroupDirs()) {
-      found.push(`cgroup ${dir}`);
-      for (const pid of readOr(join(dir, "cgroup.procs")).split("\n").filter(Boolean))
-        found.push(`process ${pid} in ${dir}`);
-    }
-    for (const { pid, cmdline } of this.#processes()) found.push(`process ${pid}: ${cmdline}`);
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
-      if (line.includes(this.dir)) found.push(`mount ${line}`);
-    const links = spawnSync("ip", ["-n", this.netns, "-br", "link"], { encoding: "utf8" }).stdout;
-    for (const line of links.split("\n")) {
-      const name = line.split(/[\s@]/)[0] ?? "";
-      if (name !== "" && name !== "lo" && name !== "gantry0") found.push(`link ${line}`);
-    }
-    return found;
+    return findLeftovers(this);
   }
 
   /** Removes containers and everything else. @throws Error something was left behind; it is named, and removed all the same */
@@ -317,7 +297,9 @@ export class TestDaemon {
     const deadline = performance.now() + 3000;
     while (this.leftovers().length > 0 && performance.now() < deadline) await sleep(50);
     problems.push(...this.leftovers());
-    this.#clean();
+    removeLeftovers(this);
+    removeNamespace(this.netns);
+    rmSync(this.dir, { recursive: true, force: true });
     if (problems.length > 0) throw new Error(`left behind by the daemon in ${this.dir}:\n${problems.join("\n")}`);
   }
 
@@ -331,45 +313,6 @@ export class TestDaemon {
     }
     return problems;
   }
-
-  #cgroupDirs(): readonly string[] {
-    const mounts = readFileSync("/proc/self/mountinfo", "utf8")
-      .split("\n")
-      .filter((line) => / - cgroup2? /.test(line))
-      .map((line) => line.split(" ")[4] ?? "");
-    const walk = (dir: string): readonly string[] => {
-      if (!existsSync(dir)) return [];
-      const inner = readdirSync(dir, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-      return [...inner.flatMap((entry) => walk(join(dir, entry.name))), dir];
-    };
-    // The parent itself may stay while it is empty: it is the daemon's to keep.
-    return mounts.flatMap((mount) => walk(join(mount, this.cgroupParent)).slice(0, -1));
-  }
-
-  #processes(): readonly { readonly pid: number; readonly cmdline: string }[] {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-      .map((name) => ({ pid: Number(name), cmdline: readOr(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim() }))
-      .filter(({ cmdline }) => cmdline.includes(this.dir));
-  }
-
-  #clean(): void {
-    for (const { pid } of this.#processes()) killIfThere(pid);
-    for (const dir of this.#cgroupDirs())
-      for (const pid of readOr(join(dir, "cgroup.procs")).split("\n")) if (Number(pid) > 0) killIfThere(Number(pid));
-    for (let i = 0; i < 40 && this.#cgroupDirs().length > 0; i++) {
-      for (const dir of this.#cgroupDirs()) spawnSync("rmdir", [dir]);
-      if (this.#cgroupDirs().length > 0) spawnSync("sleep", ["0.05"]);
-    }
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n").toReversed()) {
-      const point = line.split(" ")[4] ?? "";
-      if (point.startsWith(this.dir)) spawnSync("umount", ["-l", point]);
-    }
-    for (const line of readFileSync("/proc/self/mountinfo", "utf8").split("\n"))
-      if (/ - cgroup2? /.test(line)) spawnSync("rmdir", [join(line.split(" ")[4] ?? "", this.cgroupParent)]);
-    removeNamespace(this.netns);
-    rmSync(this.dir, { recursive: true, force: true });
-  }
 }
 
 /** Starts a daemon; use it as `await using daemon = await startDaemon()`. */
@@ -382,22 +325,6 @@ export async function startDaemon(options: TestDaemonOptions = {}): Promise<Test
     throw error;
   }
   return daemon;
-}
-
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // It has ended meanwhile.
-  }
-}
-
-function readOr(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function parseJson(text: string): unknown {
