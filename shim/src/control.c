@@ -241,10 +241,11 @@ static void abandon(struct connection *c, const struct fields *f) {
     reply_error(c, f, "conflict", "the container has been started");
     return;
   }
-  if (s->init.runtime_pid > 0)
-    kill(s->init.runtime_pid, SIGKILL);
   reply_ok(c, f);
-  cleanup_begin(s);
+  if (s->init.runtime_pid > 0)
+    kill(s->init.runtime_pid, SIGKILL); // its end fails the run, which cleans up
+  else
+    cleanup_begin(s);
 }
 
 /** True: the descriptor now belongs to the attached client. */

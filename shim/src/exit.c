@@ -84,6 +84,8 @@ void cleanup_begin(struct shim *s) {
     process_close(&s->init);
   }
   unlinkat(s->run_fd, "runtime.log", 0);
+  if (s->ran && s->init.pid == 0)
+    reap_kill_children();
   if (s->ran)
     s->delete_pid = runtime_launch(s, tail, none, true);
   if (s->delete_pid > 0) {

@@ -98,6 +98,19 @@ static struct process *process_of(struct shim *s, pid_t pid) {
   return NULL;
 }
 
+void reap_kill_children(void) {
+  char path[64], text[1024];
+  snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+  for (int tries = 0; tries < 1000 && read_file(path, text, sizeof text) > 0; tries++) {
+    for (char *at = text, *end; (end = strchr(at, ' ')) != NULL; at = end + 1)
+      if (atoi(at) > 1)
+        kill(atoi(at), SIGKILL);
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+      continue;
+    usleep(1000);
+  }
+}
+
 static void reap_all(struct shim *s) {
   siginfo_t info;
   int status;

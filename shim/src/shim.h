@@ -265,6 +265,8 @@ struct process *exec_find(struct shim *, const char *id);
 /** Ends of execs: told, and kept for `state` until too many have ended. */
 void exec_told(struct process *);
 void exec_forget(struct process *);
+/** Ends what a failed or abandoned start has left: every child, and theirs as they are reparented. */
+void reap_kill_children(void);
 void exit_begin(struct shim *);
 void exit_record(struct shim *);
 void cleanup_begin(struct shim *);

@@ -104,7 +104,8 @@ static int listen_at(const struct options *o, char reason[REASON_SIZE]) {
     fail(reason, "open %s: %s", o->run_dir, strerror(errno));
     goto failed;
   }
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+  // A dead shim's socket refuses; a live one accepts, or is busy (EAGAIN).
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0 || (errno != ECONNREFUSED && errno != ENOENT)) {
     fail(reason, "a shim serves %s already", o->run_dir);
     goto failed;
   }
@@ -129,7 +130,9 @@ static _Noreturn void become_shim(const struct options *o, int listener, char *t
   for (int i = 0; i < 3; i++)
     dup2(null, i);
   dup3(listener, 3, O_CLOEXEC);
-  syscall(SYS_close_range, 4u, ~0u, 0u);
+  if (syscall(SYS_close_range, 4u, ~0u, 0u) != 0)
+    for (int fd = 4; fd < 1024; fd++) // before Linux 5.9
+      close(fd);
   shim_main(o, 3, title, title_size);
 }
 

@@ -104,16 +104,23 @@ test("a runtime that is not there, or that says nothing, is a failure with 128",
   }
 });
 
-test("a runtime that hangs is ended by abandon", async () => {
+test("a runtime that hangs is ended by abandon, with all that it has started", async () => {
   const hanging = join(world.dir, "hanging-runtime");
-  writeFileSync(hanging, "#!/bin/sh\ncase \" $* \" in *' delete '*) exit 0;; esac\nexec sleep 1000\n", { mode: 0o755 });
+  const script = `#!/bin/sh
+case " $* " in *' delete '*) exit 0;; esac
+(setsid sleep 1000 & echo $! > ${world.dir}/orphan)
+exec sleep 1000
+`;
+  writeFileSync(hanging, script, { mode: 0o755 });
   const c = await world.spawn({ args: ["true"], runtimePath: hanging });
   const run = c.shim.run();
+  while (!existsSync(join(world.dir, "orphan"))) await new Promise((resolve) => setTimeout(resolve, 10));
   await c.shim.abandon();
-  await run.then(
-    (result) => assert.ok("failure" in result),
-    (error) => assert.ok(isEngineError(error, "Unavailable")),
-  );
+  const result = await run;
+  assert.ok("failure" in result);
+  const orphan = Number(readFileSync(join(world.dir, "orphan"), "utf8"));
+  assert.ok(orphan > 1);
+  assert.throws(() => process.kill(orphan, 0), { code: "ESRCH" });
 });
 
 test("a shim that never ran its container is abandoned without a trace", async () => {

@@ -61,6 +61,7 @@ export class ShimClient implements Shim {
   readonly #processFiles = new Map<ExecId, string>();
   #exit: ExitRecord | undefined;
   #closed = false;
+  #disconnected = false;
 
   constructor(
     connection: ShimConnection,
@@ -80,6 +81,7 @@ export class ShimClient implements Shim {
     this.gone = promise;
     connection.onEvent = (event) => this.#receive(event);
     connection.onClose = () => {
+      if (this.#disconnected) return;
       this.#closed = true;
       resolve();
       for (const listener of this.#listeners.closed) listener();
@@ -207,8 +209,9 @@ export class ShimClient implements Shim {
     await this.gone;
   }
 
-  /** Lets go of the connection; the shim and its container live on. */
+  /** Lets go of the connection; the shim and its container live on, so that neither `closed` nor `gone` comes. */
   disconnect(): void {
+    this.#disconnected = true;
     this.#connection.destroy();
   }
 }

@@ -134,6 +134,18 @@ export class ShimConnection {
     return reply;
   }
 
+  /** Resolves when the connection is gone, or after the time. */
+  ended(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#closed) return resolve();
+      const timer = setTimeout(resolve, timeoutMs);
+      this.#socket.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }

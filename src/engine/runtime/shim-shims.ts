@@ -15,6 +15,9 @@ const protocolVersion = "1";
 /** Includes the mounts and the network that the shim sets up before it answers. */
 const helloTimeoutMs = 30_000;
 
+/** A shim whose set-up failed takes it back before it leaves. */
+const leaveTimeoutMs = 5_000;
+
 export interface ShimsDeps {
   /** Absolute path of the gantry-shim program. */
   readonly shimPath: string;
@@ -30,7 +33,10 @@ async function greet(socket: Socket, id: ContainerId, runDir: string): Promise<S
     if (reply.get("protocol") !== protocolVersion || reply.get("id") !== id)
       throw new EngineError("DataLoss", `another container's shim answers in ${runDir}: ${reply.get("id")}`);
     const failed = reply.get("failed");
-    if (failed !== undefined) throw new EngineError("System", failed);
+    if (failed !== undefined) {
+      await connection.ended(leaveTimeoutMs);
+      throw new EngineError("System", failed);
+    }
     const identity = identityOf(reply, reply.get("boot") ?? "");
     return new ShimClient(connection, { id, identity, runDir, runtimePath: reply.get("runtime") ?? "runtime" });
   } catch (error) {
@@ -85,6 +91,7 @@ export function createShims(deps: ShimsDeps): Shims {
       return keep(client);
     },
 
+    /** For the daemon's end: containers live on and nobody hears `closed`. */
     async close(): Promise<void> {
       for (const client of clients) client.disconnect();
       await spawner.close();
