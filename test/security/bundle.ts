@@ -137,7 +137,8 @@ export class Bench {
   }
 
   dispose(): void {
-    const parents = Object.values(facts.cgroupMounts).map((mount) => join(mount, this.#cgroupParent));
+    const mounts = [...Object.values(facts.cgroupMounts), ...(facts.hybrid ? ["/sys/fs/cgroup/unified"] : [])];
+    const parents = mounts.map((mount) => join(mount, this.#cgroupParent));
     spawnSync("find", [...parents, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+"], { stdio: "ignore" });
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -1,4 +1,4 @@
-// The environment of a container's process: Docker's defaults below what the image and the client say.
+// The environment and arguments of a process: checked; Docker's defaults below what the image and the client say.
 // Source: Docker's reference for `docker run`, "Environment variables".
 
 /** Where programs are looked for when nobody says so. */
@@ -27,4 +27,22 @@ export function planEnvironment(
   const defaults = [defaultPath, `HOSTNAME=${options.hostname}`, ...(options.tty ? ["TERM=xterm"] : [])];
   const merged = mergeEnvironment(defaults, environment);
   return merged.some((entry) => nameOf(entry) === "HOME") ? merged : [...merged, `HOME=${options.home || "/"}`];
+}
+
+/** Complaints about an environment, a container's or an exec's. Values may have any byte but NUL. */
+export function checkEnvironment(environment: readonly string[]): readonly string[] {
+  const errors: string[] = [];
+  for (const entry of environment) {
+    const name = nameOf(entry);
+    if (name === "") errors.push(`invalid environment variable: ${entry.slice(0, 200)}`);
+    else if (entry.includes("\0") || /\p{Cc}/u.test(name)) {
+      errors.push(`invalid environment variable: ${JSON.stringify(entry.slice(0, 200))}`);
+    }
+  }
+  return errors;
+}
+
+/** A NUL byte would end the argument for the runtime, which is written in C. @param field named in the complaint */
+export function checkArguments(field: string, words: readonly string[]): readonly string[] {
+  return words.some((word) => word.includes("\0")) ? [`invalid ${field}: an argument has a NUL byte`] : [];
 }

@@ -1,9 +1,10 @@
 // The process of an exec: as confined as the container's own, unless it is privileged.
 // Source: Engine API 1.51, ExecCreate; runtime-spec config.md "process".
 
+import { EngineError } from "../../base/errors.ts";
 import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 import type { RuntimeSpecs } from "./index.ts";
-import { mergeEnvironment } from "./environment.ts";
+import { checkArguments, checkEnvironment, mergeEnvironment } from "./environment.ts";
 import { processCapabilities } from "./spec.ts";
 import { parseWorkingDirectory } from "./working-directory.ts";
 
@@ -13,13 +14,15 @@ function without(environment: readonly string[], name: string): readonly string[
 
 /**
  * @param available capabilities that the engine can hand on; what a privileged exec gets
- * @throws InvalidParameter the working directory leads through a descriptor
+ * @throws InvalidParameter the working directory leads through a descriptor; a variable or argument is malformed
  */
 export function buildExecProcess(
   spec: OciSpec,
   exec: Parameters<RuntimeSpecs["buildExecProcess"]>[1],
   available: readonly string[],
 ): OciProcess {
+  const [error] = [...checkEnvironment(exec.env), ...checkArguments("Cmd", exec.args)];
+  if (error !== undefined) throw new EngineError("InvalidParameter", error);
   const { process } = spec;
   // HOME belongs to the user of the process, not to the container's first one.
   const sameUser = process.user.uid === exec.user.uid;

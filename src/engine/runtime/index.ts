@@ -5,12 +5,8 @@ import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts
 import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 
 export { createRuntimeSpecs } from "./specs.ts";
-export { hostPathsOf, planMounts } from "./mounts.ts";
-export type { HostPath, MountPlan, PlannedMount } from "./mounts.ts";
 export { renderSpec } from "./spec.ts";
 export { parseLogRotation } from "./log-config.ts";
-export type { LogRotation } from "./log-config.ts";
-export { checkEnvironment } from "./validate.ts";
 export { runtimeWarnings } from "./runtime-warnings.ts";
 export type { Shim, Shims, ShimOptions, ProcessIdentity, ExitRecord, StartFailure, ShimAttachment } from "./shim.ts";
 

@@ -306,8 +306,10 @@ test("an exec is confined like the container; privileged it has what the engine 
   assert.deepEqual([privileged.capabilities?.inheritable, privileged.capabilities?.ambient], [[], []]);
   assert.deepEqual([privileged.terminal, privileged.consoleSize], [true, { height: 10, width: 20 }]);
   assert.ok(privileged.env.includes("TERM=xterm"));
-  assert.throws(
-    () => buildExecProcess(spec, { ...exec, cwd: "/proc/self/fd/9" }, []),
-    (error) => isEngineError(error, "InvalidParameter"),
-  );
+  for (const bad of [{ cwd: "/proc/self/fd/9" }, { env: ["A\nB=c"] }, { env: ["=x"] }, { args: ["a\0b"] }]) {
+    assert.throws(
+      () => buildExecProcess(spec, { ...exec, ...bad }, []),
+      (error) => isEngineError(error, "InvalidParameter"),
+    );
+  }
 });

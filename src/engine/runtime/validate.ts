@@ -5,6 +5,7 @@ import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts
 import { checkCapabilities } from "./capabilities.ts";
 import { readCgroupLimits, withoutUnenforceable } from "./cgroup-limits.ts";
 import { checkDevices } from "./devices.ts";
+import { checkArguments, checkEnvironment } from "./environment.ts";
 import type { HostFacts } from "./index.ts";
 import { hasRecursiveReadOnly } from "./kernel-version.ts";
 import { checkLogConfig } from "./log-config.ts";
@@ -55,26 +56,8 @@ function checkProcess(config: ContainerConfig): readonly string[] {
   const cwd = workingDirectoryError(config.WorkingDir ?? "");
   if (cwd !== undefined) errors.push(cwd);
   errors.push(...checkEnvironment(config.Env ?? []));
-  for (const [field, words] of [
-    ["Cmd", config.Cmd ?? []],
-    ["Entrypoint", config.Entrypoint ?? []],
-  ] as const) {
-    if (words.some((word) => word.includes("\0"))) errors.push(`invalid ${field}: an argument has a NUL byte`);
-  }
+  errors.push(...checkArguments("Cmd", config.Cmd ?? []), ...checkArguments("Entrypoint", config.Entrypoint ?? []));
   errors.push(...checkUserText(config.User ?? ""));
-  return errors;
-}
-
-/** Complaints about an environment, a container's or an exec's. Values may have any byte but NUL. */
-export function checkEnvironment(environment: readonly string[]): readonly string[] {
-  const errors: string[] = [];
-  for (const entry of environment) {
-    const name = entry.split("=", 1)[0] ?? "";
-    if (name === "") errors.push(`invalid environment variable: ${entry.slice(0, 200)}`);
-    else if (entry.includes("\0") || controlCharacters.test(name)) {
-      errors.push(`invalid environment variable: ${JSON.stringify(entry.slice(0, 200))}`);
-    }
-  }
   return errors;
 }
 

@@ -1,7 +1,7 @@
 // The default seccomp profile: every system call of the reviewed kernel is allowed except those in the table below.
 // Each line says why, and which capability from capabilities(7) lifts it. What the tables do not know answers ENOSYS, as an
 // older kernel would; what is refused answers EPERM. Not looked at: pointers (a filter sees numbers only), and so also the
-// families behind i386's socketcall(2), which 32-bit C libraries still use: AF_ALG stays reachable there (docs/security).
+// families behind i386's socketcall(2), which 32-bit C libraries still use, so that AF_ALG stays reachable there.
 
 import { arm, aarch64, i386, x86_64 } from "./syscall-tables.ts";
 

@@ -1,7 +1,6 @@
 // An interpreter of seccomp programs for the tests: executes what the compiler made as the kernel would, strictly.
 // Source: linux/filter.h, seccomp(2).
 
-import assert from "node:assert/strict";
 import { opcodes } from "./bpf.ts";
 import type { Instruction } from "./bpf.ts";
 
@@ -21,15 +20,15 @@ export function runProgram(code: readonly Instruction[], data: SyscallData): num
   let accumulator = 0;
   for (let pc = 0; ; pc++) {
     const instruction = code[pc];
-    assert.ok(instruction !== undefined, `jump to ${pc} of ${code.length}`);
+    if (instruction === undefined) throw new RangeError(`jump to ${pc} of ${code.length}`);
     const { code: opcode, jt, jf, k } = instruction;
-    assert.ok(jt <= 255 && jf <= 255 && k >= 0 && k <= 0xffff_ffff);
+    if (jt > 255 || jf > 255 || k < 0 || k > 0xffff_ffff) throw new RangeError(`instruction ${pc} does not fit`);
     if (opcode === opcodes.return) return k;
     if (opcode === opcodes.load) accumulator = memory.readUInt32LE(k);
     else if (opcode === opcodes.jump) pc += k;
     else if (opcode === opcodes.jumpEqual) pc += accumulator === k ? jt : jf;
     else if (opcode === opcodes.jumpGreaterEqual) pc += accumulator >= k ? jt : jf;
     else if (opcode === opcodes.jumpSet) pc += (accumulator & k) !== 0 ? jt : jf;
-    else assert.fail(`opcode ${opcode}`);
+    else throw new TypeError(`opcode ${opcode}`);
   }
 }
