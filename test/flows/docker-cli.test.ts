@@ -141,7 +141,7 @@ test("options reach the container", async () => {
   assert.equal(await run("-w", "/var", "busybox", "pwd"), "/var");
   assert.equal(await run("--network", "none", "busybox", "ls", "/sys/class/net"), "lo");
   assert.equal(await run("--entrypoint", "echo", "busybox", "a", "b"), "a b");
-  assert.equal(await run("--add-host", "db:10.1.2.3", "busybox", "sh", "-c", "grep db /etc/hosts"), "10.1.2.3\tdb");
+  assert.equal(await run("--add-host", "db:10.1.2.3", "busybox", "sh", "-c", "grep -w db /etc/hosts"), "10.1.2.3\tdb");
   assert.equal(
     await run("--dns", "10.9.8.7", "busybox", "grep", "nameserver", "/etc/resolv.conf"),
     "nameserver 10.9.8.7",
