@@ -158,9 +158,13 @@ static char *escape_ascii(char *o, uint8_t c) {
   return o;
 }
 
+// What follows the text of every line of a batch, with the newline's escape in front. Copied as a whole, which is cheaper
+// than to the exact length: there is always room, and the next line overwrites the rest.
+enum { SUFFIX_BYTES = 64, NEWLINE_BYTES = 2 };
+
 struct batch {
-  const char *suffix;
-  size_t suffix_size;
+  char suffix[SUFFIX_BYTES + NEWLINE_BYTES + 1];
+  size_t size;
 };
 
 // Writes one log line from [p, end) and returns where the next begins; NULL when the line is incomplete (nothing is written).
@@ -213,12 +217,9 @@ static const char *put_line(struct log *l, const struct batch *b, const char *p,
   }
   if (!newline && !at_end && p - start < LINE_MAX_BYTES)
     return NULL;
-  if (newline) {
-    memcpy(o, "\\n", 2);
-    o += 2;
-  }
-  memcpy(o, b->suffix, b->suffix_size);
-  l->out_size = (size_t)(o - l->out) + b->suffix_size;
+  size_t skip = newline ? 0 : NEWLINE_BYTES;
+  memcpy(o, b->suffix + skip, SUFFIX_BYTES);
+  l->out_size = (size_t)(o - l->out) + b->size - skip;
   return p;
 }
 
@@ -237,11 +238,11 @@ static void forget(struct tail *t) {
   t->size = 0;
 }
 
-static void batch_begin(struct batch *b, char text[96], int stream) {
+static void batch_begin(struct batch *b, int stream) {
   char now[40];
   time_rfc3339(now);
-  b->suffix_size = (size_t)snprintf(text, 96, "\",\"stream\":\"%s\",\"time\":\"%s\"}\n", stream == 1 ? "stdout" : "stderr", now);
-  b->suffix = text;
+  int n = snprintf(b->suffix, sizeof b->suffix, "\\n\",\"stream\":\"%s\",\"time\":\"%.30s\"}\n", stream == 1 ? "stdout" : "stderr", now);
+  b->size = (size_t)n;
 }
 
 static bool out_ready(struct log *l) {
@@ -255,7 +256,6 @@ static bool out_ready(struct log *l) {
 }
 
 void log_write(struct log *l, struct tail *t, int stream, const char *data, size_t size) {
-  char text[96];
   struct batch b;
   const char *p = data, *end = data + size;
   if (l->fd < 0)
@@ -264,7 +264,7 @@ void log_write(struct log *l, struct tail *t, int stream, const char *data, size
     l->dropped++;
     return;
   }
-  batch_begin(&b, text, stream);
+  batch_begin(&b, stream);
   while (t->size > 0 && p < end) {
     size_t room = LINE_MAX_BYTES - t->size, rest = (size_t)(end - p);
     const char *newline = memchr(p, '\n', rest < room ? rest : room);
@@ -287,10 +287,9 @@ void log_write(struct log *l, struct tail *t, int stream, const char *data, size
 }
 
 void log_finish(struct log *l, struct tail *t, int stream) {
-  char text[96];
   struct batch b;
   if (l->fd >= 0 && t->size > 0 && out_ready(l)) {
-    batch_begin(&b, text, stream);
+    batch_begin(&b, stream);
     put_line(l, &b, t->bytes, t->bytes + t->size, true);
     flush(l);
   }
