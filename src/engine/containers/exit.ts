@@ -1,12 +1,12 @@
 // The end of a run, driven by the shim's exit record; the same when the daemon was away meanwhile (restore.ts):
 // commit the end and free the addresses → events → waiters → restart policy → automatic removal.
 
-import { rm } from "node:fs/promises";
 import { messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { parseRfc3339 } from "../../base/time.ts";
 import { killCgroup } from "../kernel/cgroups.ts";
 import type { ExitRecord, ProcessIdentity, Shim } from "../runtime/index.ts";
+import { cleanRuntime } from "./clean-runtime.ts";
 import type { Container, Task } from "./container.ts";
 import { endExec, endExecs } from "./exec-end.ts";
 import { readExitFile } from "./exit-file.ts";
@@ -35,8 +35,14 @@ export function watchTask(room: Room, container: Container, shim: Shim): { begin
       finishTask(room, container, ended, await find()),
     );
   };
-  shim.on("exit", (record) => end(async () => record));
-  shim.on("closed", () => end(() => findExit(room, container)));
+  let told = false;
+  shim.on("exit", (record) => {
+    told = true;
+    end(async () => record);
+  });
+  shim.on("closed", () => {
+    if (!told) end(() => findExit(room, container));
+  });
   shim.on("execExit", (execId, exitCode) => endExec(room, container, execId, exitCode));
   return {
     begin(init) {
@@ -111,13 +117,13 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
   }
 }
 
-/** Deletes the run directory when the shim has left it. */
+/** What the shim deletes when it leaves, made sure of when it has left. */
 async function clearRun(room: Room, container: Container, shim: Shim): Promise<void> {
   await shim.gone;
   try {
-    await rm(room.runDir(container.id), { recursive: true, force: true });
+    await cleanRuntime(room, container.record);
   } catch (error) {
-    room.deps.logger.error("a run directory could not be deleted", {
+    room.deps.logger.error("what is left of a run could not be deleted", {
       container: container.id,
       error: messageOf(error),
     });

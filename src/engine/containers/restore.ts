@@ -7,14 +7,14 @@
 //
 // Afterwards what belongs to nobody is deleted, and restart policies have their say.
 
-import { rm } from "node:fs/promises";
 import { messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
-import { isFrozen, killCgroup, removeCgroup } from "../kernel/cgroups.ts";
+import { isFrozen } from "../kernel/cgroups.ts";
 import type { ProcessIdentity, Shim } from "../runtime/index.ts";
 import type { Change } from "../store/index.ts";
+import { cleanRuntime } from "./clean-runtime.ts";
 import { Container } from "./container.ts";
 import { newExec, readExecRequests } from "./exec.ts";
 import { endExec } from "./exec-end.ts";
@@ -157,17 +157,6 @@ async function rollBack(room: Room, container: Container): Promise<void> {
   await room.deps.store.commit([
     ...room.deps.networks.release(container.id),
     { delete: "ops", key: startOp(container.id) },
-  ]);
-}
-
-/** Everything of a run that a shim deletes at its end, where there was no shim to do it. */
-export async function cleanRuntime(room: Room, record: Pick<ContainerRecord, "id" | "hostConfig">): Promise<void> {
-  const cgroup = room.cgroupPath(record);
-  await killCgroup(room.hierarchies, cgroup);
-  await removeCgroup(room.hierarchies, cgroup);
-  await Promise.all([
-    rm(`${room.runtimeRoot()}/${record.id}`, { recursive: true, force: true }),
-    rm(room.runDir(record.id), { recursive: true, force: true }),
   ]);
 }
 

@@ -2,12 +2,11 @@
 // addresses, writable layers, directories. A crash at any point of any operation ends here.
 
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
-import { killCgroup, removeCgroup } from "../kernel/cgroups.ts";
 import type { Change } from "../store/index.ts";
+import { cleanRuntime } from "./clean-runtime.ts";
 import { dataDirs, ownCgroups, runDirs, runtimeStates } from "./kernel-state.ts";
 import type { Room } from "./room.ts";
 import { endShim } from "./start.ts";
@@ -45,15 +44,7 @@ function hasTask(room: Room, id: ContainerId): boolean {
 export async function sweepRun(room: Room, id: ContainerId): Promise<void> {
   const shim = await room.deps.shims.connect(id, room.runDir(id)).catch(() => undefined);
   if (shim !== undefined) await endShim(shim);
-  const parent = room.deps.config.cgroupParent;
-  const record = room.containers.get(id)?.record;
-  const cgroup = record === undefined ? `${parent}/${id}` : room.cgroupPath(record);
-  await killCgroup(room.hierarchies, cgroup);
-  await removeCgroup(room.hierarchies, cgroup);
-  await Promise.all([
-    rm(join(room.runtimeRoot(), id), { recursive: true, force: true }),
-    rm(room.runDir(id), { recursive: true, force: true }),
-  ]);
+  await cleanRuntime(room, room.containers.get(id)?.record ?? { id, hostConfig: {} });
 }
 
 /** Addresses of what does not run. */
