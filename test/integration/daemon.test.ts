@@ -134,7 +134,11 @@ test("SIGHUP applies what it can, announces it, and says what waits; a bad file 
   process.kill(daemon.pid, "SIGHUP");
   await eventually("refused", () => daemon.log.includes("could not be reloaded"));
   assert.match(daemon.log, /don't match any configuration option: nope/);
-  assert.equal(((await daemon.api("GET", "/info")).json as typeof info)["Debug"], true);
+  daemon.writeConfig({ runtimes: { gone: { path: "/nope" } }, "default-runtime": "gone" });
+  process.kill(daemon.pid, "SIGHUP");
+  await eventually("refused again", () => daemon.log.includes("default runtime gone: no such program"));
+  const after = (await daemon.api("GET", "/info")).json as typeof info;
+  assert.deepEqual([after["Debug"], after["DefaultRuntime"]], [true, "runc"]);
 });
 
 test("SIGUSR1 does not open a debugger", async () => {

@@ -69,18 +69,18 @@ class Runtimes {
     this.#logger = logger;
   }
 
+  /** @throws InvalidParameter the default runtime is not there; what was known stays */
   async probe(): Promise<void> {
-    this.programs = await probeRuntimes(this.#live.current.runtimes);
-    const { defaultRuntime } = this.#live.current;
-    for (const { name, kind, version, path } of this.programs) {
-      if (name !== defaultRuntime) continue;
-      if (path === undefined)
-        throw new EngineError(
-          "InvalidParameter",
-          `default runtime ${name}: no such program; install it, or choose another`,
-        );
-      for (const warning of runtimeWarnings(kind, version)) this.#logger.warn(warning);
-    }
+    const { runtimes, defaultRuntime } = this.#live.current;
+    const programs = await probeRuntimes(runtimes);
+    const chosen = programs.find(({ name }) => name === defaultRuntime);
+    if (chosen?.path === undefined)
+      throw new EngineError(
+        "InvalidParameter",
+        `default runtime ${defaultRuntime}: no such program; install it, or choose another with --default-runtime`,
+      );
+    this.programs = programs;
+    for (const warning of runtimeWarnings(chosen.kind, chosen.version)) this.#logger.warn(warning);
   }
 
   get configured(): ContainersConfig["runtimes"] {

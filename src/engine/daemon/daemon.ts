@@ -62,11 +62,12 @@ export async function runDaemon(flags: Flags, initial: DaemonConfig, build: Buil
   stack.defer(() => api.close(live.current.shutdownTimeoutSeconds * 1000));
 
   const reload = async (): Promise<void> => {
+    const before = live.current;
     try {
       const { config, waiting } = planReload(live.current, resolveConfig(flags));
       live.current = config;
-      logger.setLevel(config.logLevel);
       await assembled.reprobe();
+      logger.setLevel(config.logLevel);
       if (waiting.length > 0)
         logger.warn("some changes of the configuration wait for the next start", { directives: waiting.join(",") });
       logger.info("Reloaded configuration", reloadAttributes(config, hostname()));
@@ -77,6 +78,7 @@ export async function runDaemon(flags: Flags, initial: DaemonConfig, build: Buil
         attributes: reloadAttributes(config, hostname()),
       });
     } catch (error) {
+      live.current = before;
       logger.error("the configuration could not be reloaded; the old one stays", { error: messageOf(error) });
     }
   };

@@ -61,11 +61,10 @@ export async function hashTable(): Promise<string> {
 }
 
 /**
- * Replaces the table atomically and resolves with its hash (hashTable) for a later check.
+ * Replaces the table atomically; hashTable right afterwards says how the kernel shows what was meant.
  *
  * @throws System nft is missing or refused the rules
  */
-export async function applyRuleset(bridges: readonly FirewallBridge[]): Promise<string> {
+export async function applyRuleset(bridges: readonly FirewallBridge[]): Promise<void> {
   await run(["nft", "-f", "-"], { input: renderRuleset(bridges) });
-  return hashTable();
 }

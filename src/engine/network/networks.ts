@@ -14,7 +14,7 @@ import { defaultBridge, setUpBridge } from "./bridge.ts";
 import { checkNetworks, type NetworkFinding } from "./check.ts";
 import { makeFiles } from "./files.ts";
 import { filterNetworks } from "./filters.ts";
-import { applyRuleset } from "./firewall.ts";
+import { applyRuleset, hashTable } from "./firewall.ts";
 import type { Connection, NetworkDeps, NetworkFiles, NetworkRequest, Networks } from "./index.ts";
 import { AddressPool } from "./ipam.ts";
 import {
@@ -47,7 +47,8 @@ class BuiltInNetworks implements Networks {
   /** When an endpoint was made, monotonic ms: `check` leaves starts that are under way alone. */
   readonly #madeAt = new Map<ContainerId, number>();
   #pool: AddressPool | undefined;
-  #tableHash = "";
+  /** Of the table as it was right after it was written. */
+  #tableHash: Promise<string> = Promise.resolve("");
 
   constructor(deps: NetworkDeps) {
     this.#deps = deps;
@@ -82,7 +83,11 @@ class BuiltInNetworks implements Networks {
   async #arrange(): Promise<readonly Change[]> {
     const changes = this.#deps.config.bridge === "none" ? [] : await this.#setUpBridge();
     const bridges = this.#firewallBridges();
-    if (bridges.length > 0) this.#tableHash = await applyRuleset(bridges);
+    if (bridges.length > 0) {
+      await applyRuleset(bridges);
+      // Only a check needs it: a start does not wait for another nft.
+      this.#tableHash = hashTable().catch(() => "");
+    }
     return changes;
   }
 
@@ -324,7 +329,7 @@ class BuiltInNetworks implements Networks {
       endpoints: () => [...this.#endpoints.values()],
       running,
       starting,
-      tableHash: this.#tableHash,
+      tableHash: await this.#tableHash,
       store: this.#deps.store,
       repair: options.repair,
       mend: async () => {
