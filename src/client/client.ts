@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { createConnection, type Socket } from "node:net";
-import { join } from "node:path";
 import { errnoOf, messageOf } from "../base/errors.ts";
 import { parseHost, type Endpoint } from "./endpoint.ts";
 import { sendRequest, type RawResponse } from "./http.ts";
@@ -318,14 +317,4 @@ async function readError(response: RawResponse): Promise<DaemonError> {
     }
   }
   return new DaemonError(status, text.trim() || `request returned ${status} ${reason}`);
-}
-
-/** The three files of TLS in a directory, as DOCKER_CERT_PATH names it. */
-export function tlsFilesIn(directory: string, verify: boolean): TlsFiles {
-  return {
-    ca: join(directory, "ca.pem"),
-    cert: join(directory, "cert.pem"),
-    key: join(directory, "key.pem"),
-    verify,
-  };
 }

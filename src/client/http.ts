@@ -6,6 +6,7 @@
 // Source: RFC 9112; Docker Engine API 1.51, ContainerAttach, "Hijacking".
 
 import type { Socket } from "node:net";
+import { ChunkedDecoder } from "./chunked.ts";
 
 /** The head of an answer; header names are in lower case. */
 export interface ResponseHead {
@@ -134,16 +135,12 @@ async function readHead(reader: SocketReader): Promise<ResponseHead> {
 }
 
 async function* readChunked(reader: SocketReader): AsyncGenerator<Buffer, void, undefined> {
-  for (;;) {
-    const line = await reader.readLine(1024);
-    const size = Number.parseInt(line, 16);
-    if (!/^[0-9a-fA-F]+/.test(line)) throw new Error("malformed chunked encoding");
-    if (size === 0) {
-      while ((await reader.readLine(maxHeadBytes)) !== "");
-      return;
-    }
-    yield* readLength(reader, size);
-    await reader.readLine(2);
+  const decoder = new ChunkedDecoder();
+  while (!decoder.isDone) {
+    const bytes = await reader.read();
+    if (bytes === undefined) throw new Error("unexpected EOF");
+    const [first, ...more] = decoder.push(bytes);
+    if (first !== undefined) yield more.length === 0 ? first : Buffer.concat([first, ...more]);
   }
 }
 
