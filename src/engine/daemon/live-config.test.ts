@@ -26,7 +26,7 @@ test("a reload takes what it may and names what waits", () => {
 });
 
 test("every directive that is said to reload does", () => {
-  const reloads = directives.flatMap(({ key, reloads }) => (reloads === true ? [key] : []));
+  const reloads = directives.flatMap(({ key, reloads }) => (reloads === true ? [key ?? ""] : []));
   const files: Readonly<Record<string, unknown>> = {
     runtimes: { x: { path: "/x" } },
     debug: true,
