@@ -45,7 +45,7 @@ export interface ContentDeps {
   readonly dataRoot: string;
 }
 
-/** Loads the rows; makes the directories, readable for root only. */
+/** Loads the rows, and sweeps what an earlier process left behind; makes the directories, readable for root only. */
 export async function createContentStore(deps: ContentDeps): Promise<ContentStore> {
   const directory = join(deps.dataRoot, "content", "blobs", "sha256");
   const tmp = join(deps.dataRoot, "tmp");
@@ -55,6 +55,9 @@ export async function createContentStore(deps: ContentDeps): Promise<ContentStor
   await chmod(tmp, 0o700);
   const sizes = new Map<Digest, number>();
   for (const row of await deps.store.load("blobs")) sizes.set(parseDigest(row.digest), row.size);
+  // A file whose row never came: the process was killed between the two.
+  for (const name of await readdir(directory))
+    if (!isKnown(sizes, name)) await rm(join(directory, name), { recursive: true, force: true });
   return new FileContentStore(deps.store, directory, tmp, sizes);
 }
 
@@ -77,7 +80,8 @@ class FileContentStore implements ContentStore {
 
   async write(bytes: Uint8Array, mediaType: string): Promise<WrittenBlob> {
     const digest = digestOf(bytes);
-    const existed = this.#sizes.has(digest);
+    // A blob that was lost or damaged is written anew.
+    const existed = this.#sizes.has(digest) && (await this.#readFile(digest, bytes.length)) !== undefined;
     if (!existed) await this.#writeFile(digest, bytes);
     return {
       digest,
@@ -121,7 +125,7 @@ class FileContentStore implements ContentStore {
       }
     }
     for (const name of await readdir(this.#directory)) {
-      if (/^[0-9a-f]{64}$/.test(name) && this.#sizes.has(parseDigest(`sha256:${name}`))) continue;
+      if (isKnown(this.#sizes, name)) continue;
       if (repair) await rm(join(this.#directory, name), { recursive: true, force: true });
       findings.push({ subject: `file ${join(this.#directory, name)}`, detail: "no row names it", repaired: repair });
     }
@@ -168,4 +172,8 @@ class FileContentStore implements ContentStore {
       throw error;
     }
   }
+}
+
+function isKnown(sizes: ReadonlyMap<Digest, number>, name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name) && sizes.has(parseDigest(`sha256:${name}`));
 }

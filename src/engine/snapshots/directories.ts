@@ -74,8 +74,9 @@ export class SnapshotDirectories {
     await removeTree(aside);
   }
 
-  /** Moves a staged directory to its number. */
+  /** Moves a staged directory to its number, in place of what is left there. */
   async settle(staging: string, number: number): Promise<void> {
+    await this.remove(number);
     await rename(staging, this.of(number));
   }
 

@@ -219,19 +219,27 @@ class OverlaySnapshotter implements Snapshotter {
     if (stack.length > maxChainLength) throw new EngineError("InvalidParameter", "max depth exceeded");
     const chainIds = chainIdsOf(stack.map(({ diffId }) => diffId));
     const made: Layer[] = [];
+    let mended = false;
     const undo = async (): Promise<void> => {
       for (const { dir } of made.toReversed()) await this.#directories.remove(dir);
     };
     try {
       for (const [index, { diffId, staged }] of stack.entries()) {
         const chainId = chainIds[index] as ChainId;
-        if (this.#layers.has(chainId)) continue;
+        const known = this.#layers.get(chainId);
+        if (known !== undefined && this.#isThere(known)) continue;
+        if (known !== undefined) {
+          // Its row is true, its directory was lost: this brings it back.
+          await this.#fill(known.dir, diffId, staged, made);
+          mended = true;
+          continue;
+        }
         const dir = this.#directories.take();
         const sizeBytes = await this.#fill(dir, diffId, staged, made);
         made.push({ chainId, parent: chainIds[index - 1], diffId, dir, sizeBytes });
       }
       await failpoint("snapshots.place.settled");
-      if (made.length > 0) await syncDirectory(this.#directories.root);
+      if (made.length > 0 || mended) await syncDirectory(this.#directories.root);
     } catch (error) {
       await undo();
       throw error;
@@ -332,8 +340,12 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   #byDiffId(diffId: DiffId, among: Iterable<Layer>): Layer | undefined {
-    for (const layer of among) if (layer.diffId === diffId) return layer;
+    for (const layer of among) if (layer.diffId === diffId && this.#isThere(layer)) return layer;
     return undefined;
+  }
+
+  #isThere(layer: Layer): boolean {
+    return existsSync(this.#directories.fs(layer.dir));
   }
 
   #keep(diffId: DiffId): { readonly sizeBytes: number; release(): void } | undefined {
