@@ -243,6 +243,20 @@ test("exec: exit code, refusal as output with 127, and an end with the container
   assert.equal((await long).code, 137);
 });
 
+test("namespaces are joined: network with its names, PID, and IPC with what is in /dev/shm", async () => {
+  await daemon.dockerOk(["run", "-d", "--name", "donor", "--ipc=shareable", "busybox", "sleep", "1000"]);
+  await daemon.dockerOk(["exec", "donor", "sh", "-c", "echo shared >/dev/shm/note"]);
+  const joined = ["--network=container:donor", "--pid=container:donor", "--ipc=container:donor"];
+  const script = "cat /dev/shm/note; hostname; cat /etc/hostname; tr '\\0' ' ' </proc/1/cmdline";
+  const name = await daemon.dockerOk(["exec", "donor", "hostname"]);
+  const seen = await daemon.dockerOk(["run", "--rm", ...joined, "busybox", "sh", "-c", script]);
+  assert.deepEqual(seen.split("\n"), ["shared", name, name, "sleep 1000 "]);
+  const closed = await daemon.docker(["run", "--rm", "--ipc=container:private", "busybox", "true"]);
+  assert.match(closed.stderr, /No such container: private/);
+  assert.deepEqual((await daemon.api("GET", "/gantry/check")).json, []);
+  await remove("donor");
+});
+
 test("top shows the container's processes and no others", async () => {
   await daemon.dockerOk(["run", "-d", "--name", "topped", "busybox", "sh", "-c", "sleep 1001 & sleep 1002; true"]);
   const top = await until("both processes", async () => {

@@ -17,6 +17,7 @@ import { readExitFile } from "./exit-file.ts";
 import { dataDirs, ownCgroups, runDirs, runtimeStates, shimProcesses, type ShimProcess } from "./kernel-state.ts";
 import { lostExit } from "./lost-exit.ts";
 import type { Room } from "./room.ts";
+import { sharedShm } from "./shm.ts";
 import { hasProcess } from "./state.ts";
 import { sweepRun } from "./sweep.ts";
 
@@ -158,12 +159,17 @@ async function checkOrphans(room: Room, shims: readonly ShimProcess[]): Promise<
   return violations;
 }
 
-/** F5: containers' mounts are in their shims' namespaces; on the host there is none. */
+/** F5: containers' mounts are in their shims' namespaces; on the host there is none but a shared /dev/shm. */
 function checkMounts(room: Room): readonly Violation[] {
   const { execRoot, dataRoot } = room.deps.paths;
-  const places = [`${execRoot}/containers/`, `${dataRoot}/snapshots/`, `${dataRoot}/containers/`];
+  const shared = new Set(
+    [...room.containers.values()]
+      .filter(({ task, id }) => task !== undefined || room.locks.isLocked(id))
+      .map(({ id }) => sharedShm(room, id)),
+  );
+  const places = [`${execRoot}/containers/`, `${execRoot}/shm/`, `${dataRoot}/snapshots/`, `${dataRoot}/containers/`];
   return readMounts()
-    .filter(({ mountPoint }) => places.some((place) => mountPoint.startsWith(place)))
+    .filter(({ mountPoint }) => !shared.has(mountPoint) && places.some((place) => mountPoint.startsWith(place)))
     .map(({ mountPoint, fsType }) => ({
       invariant: "F5",
       subject: mountPoint,

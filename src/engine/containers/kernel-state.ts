@@ -24,6 +24,11 @@ export function runtimeStates(room: Room): Promise<readonly ContainerId[]> {
   return idsIn(room.runtimeRoot());
 }
 
+/** Places of shared /dev/shm mounts. */
+export function shmDirs(room: Room): Promise<readonly ContainerId[]> {
+  return idsIn(join(room.deps.paths.execRoot, "shm"));
+}
+
 export function dataDirs(room: Room): Promise<readonly ContainerId[]> {
   return idsIn(join(room.deps.paths.dataRoot, "containers"));
 }

@@ -6,9 +6,10 @@ import { mkdir, stat } from "node:fs/promises";
 import { EngineError } from "../../base/errors.ts";
 import { cgroupDirectories } from "../kernel/cgroups.ts";
 import type { NetworkRequest } from "../network/index.ts";
-import { parseLogRotation, type ShimOptions, type SpecInput } from "../runtime/index.ts";
+import { parseLogRotation, type ResolvedUser, type ShimOptions, type SpecInput } from "../runtime/index.ts";
 import type { ShimLog, ShimNetwork } from "../runtime/shim.ts";
 import type { OverlayDirs } from "../snapshots/index.ts";
+import { shmPathOf } from "./shm.ts";
 import { hasProcess } from "./state.ts";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
@@ -16,7 +17,8 @@ import type { Room } from "./room.ts";
 export interface StartPlan {
   readonly dirs: OverlayDirs;
   readonly network: NetworkRequest;
-  readonly specInput: SpecInput;
+  /** All of it but the user, who is looked up while other things are going on. */
+  readonly specInput: Omit<SpecInput, "user">;
   /** Files to write; undefined where another container's are used. */
   readonly ownFiles: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
 }
@@ -25,17 +27,10 @@ export interface StartPlan {
  * @throws System   a container whose namespaces are to be joined is not there or does not run; a bind has no source
  * @throws DataLoss the writable layer is gone
  */
-export async function planStart(room: Room, record: ContainerRecord): Promise<StartPlan> {
-  const { snapshots, specs, facts, config } = room.deps;
+export function planStart(room: Room, record: ContainerRecord): StartPlan {
+  const { snapshots, facts, config } = room.deps;
   const { id, hostConfig } = record;
   const dirs = snapshots.dirs(id);
-  const [user] = await Promise.all([
-    specs.resolveUser(record.config.User ?? "", hostConfig.GroupAdd ?? [], [dirs.upper, ...dirs.lower]),
-    makeBindSources(record),
-  ]).catch((error: unknown) => {
-    // At start dockerd answers 500 for what it would refuse at create with 400.
-    throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
-  });
   const peer = joinedRecord(room, hostConfig.NetworkMode, "network");
   const pidPeer = joinedRecord(room, hostConfig.PidMode, "PID");
   const ipcPeer = joinedRecord(room, hostConfig.IpcMode, "IPC");
@@ -59,12 +54,11 @@ export async function planStart(room: Room, record: ContainerRecord): Promise<St
     joined: peer === undefined ? undefined : namespaceOf(peer, "net"),
   };
   const runtime = runtimeOf(room, record);
-  const specInput: SpecInput = {
+  const specInput: StartPlan["specInput"] = {
     id,
     config: named,
     hostConfig,
     args: [record.path, ...record.args],
-    user,
     hostname: named.Hostname ?? "",
     rootfsPath: join(room.runDir(id), "rootfs"),
     namespaces: {
@@ -75,7 +69,7 @@ export async function planStart(room: Room, record: ContainerRecord): Promise<St
       cgroup: hostOr(hostConfig.CgroupnsMode),
     },
     files,
-    shmPath: hostConfig.IpcMode === "host" ? "/dev/shm" : undefined,
+    shmPath: shmPathOf(room, record, ipcPeer),
     initPath: config.initPath,
     cgroupsPath: room.cgroupPath(record),
     seccomp: undefined,
@@ -83,6 +77,25 @@ export async function planStart(room: Room, record: ContainerRecord): Promise<St
     runtimeTakesBpf: runtime.isCrun,
   };
   return { dirs, network, specInput, ownFiles: peer === undefined ? files : undefined };
+}
+
+/**
+ * Looks the user up in the container's files, and makes the sources of binds.
+ *
+ * @throws System the user is not there, or a source is missing; dockerd answers 500 for it at start
+ */
+export async function prepareHost(room: Room, record: ContainerRecord, dirs: OverlayDirs): Promise<ResolvedUser> {
+  const { User = "" } = record.config;
+  const roots = [dirs.upper, ...dirs.lower];
+  try {
+    const [user] = await Promise.all([
+      room.deps.specs.resolveUser(User, record.hostConfig.GroupAdd ?? [], roots),
+      makeBindSources(record),
+    ]);
+    return user;
+  } catch (error) {
+    throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
+  }
 }
 
 /** What the shim is told. */

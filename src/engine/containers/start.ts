@@ -16,13 +16,15 @@ import { nowRfc3339Nano } from "../../base/time.ts";
 import type { Connection } from "../network/index.ts";
 import { renderSpec, type Shim } from "../runtime/index.ts";
 import { connectClients } from "./attach.ts";
+import { cleanRuntime } from "./clean-runtime.ts";
 import type { Container } from "./container.ts";
 import { watchTask } from "./exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { announceNetworks } from "./network-events.ts";
 import { removeAfterwards } from "./remove.ts";
 import type { Room } from "./room.ts";
-import { planShim, planStart, type StartPlan } from "./start-plan.ts";
+import { mountShm } from "./shm.ts";
+import { planShim, planStart, prepareHost, type StartPlan } from "./start-plan.ts";
 import { startError } from "./start-error.ts";
 import { nextStatus } from "./state.ts";
 
@@ -64,7 +66,7 @@ export async function launch(
   await container.cleared;
   let shim: Shim | undefined;
   try {
-    const plan = await planStart(room, record);
+    const plan = planStart(room, record);
     const connection = await room.deps.networks.connect(plan.network);
     shim = await prepare(room, record, plan, connection, (spawned) => {
       shim = spawned;
@@ -96,6 +98,7 @@ async function prepare(
     mkdir(room.dataDir(id), { recursive: true, mode: 0o710 }),
     rm(room.exitFile(id), { force: true }),
   ]);
+  await mountShm(room, record);
   await failpoint("container.start.decided");
 
   const intent = async (): Promise<void> => {
@@ -106,8 +109,8 @@ async function prepare(
   const bundle = async (): Promise<void> => {
     const { network } = connection;
     const address = network.kind === "bridge" ? network.address.split("/")[0] : undefined;
-    await writeFiles(room, plan, address);
-    const spec = specs.buildSpec(plan.specInput);
+    const [user] = await Promise.all([prepareHost(room, record, plan.dirs), writeFiles(room, plan, address)]);
+    const spec = specs.buildSpec({ ...plan.specInput, user });
     await writeFile(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
     await failpoint("container.start.bundled");
   };
@@ -183,7 +186,9 @@ async function undoStart(
       logger.error("a shim could not be ended", { container: record.id, error: messageOf(failure) }),
     );
   }
-  await rm(room.runDir(record.id), { recursive: true, force: true });
+  await cleanRuntime(room, record).catch((failure: unknown) =>
+    logger.error("what is left of a start could not be deleted", { container: record.id, error: messageOf(failure) }),
+  );
   const failed: ContainerRecord = {
     ...record,
     state: {

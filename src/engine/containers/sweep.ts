@@ -7,14 +7,14 @@ import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { Change } from "../store/index.ts";
 import { cleanRuntime } from "./clean-runtime.ts";
-import { dataDirs, ownCgroups, runDirs, runtimeStates } from "./kernel-state.ts";
+import { dataDirs, ownCgroups, runDirs, runtimeStates, shmDirs } from "./kernel-state.ts";
 import type { Room } from "./room.ts";
 import { endShim } from "./start.ts";
 
 export async function sweepOrphans(room: Room): Promise<void> {
   const { logger } = room.deps;
-  const [runs, states] = await Promise.all([runDirs(room), runtimeStates(room)]);
-  const leftovers = new Set([...runs, ...states, ...ownCgroups(room)].filter((id) => !hasTask(room, id)));
+  const [runs, states, shms] = await Promise.all([runDirs(room), runtimeStates(room), shmDirs(room)]);
+  const leftovers = new Set([...runs, ...states, ...shms, ...ownCgroups(room)].filter((id) => !hasTask(room, id)));
   await Promise.all(
     [...leftovers].map(async (id) => {
       try {
