@@ -1,5 +1,7 @@
 // `gantry exec`: runs a command in a running container; ends with its exit code. Source: the docker CLI 28.
 
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client } from "../../../client/client.ts";
 import {
   createExec,
   inspectExec,
@@ -78,7 +80,23 @@ export const command: Command = {
     } finally {
       sizes?.[Symbol.dispose]();
     }
-    const { ExitCode } = await inspectExec(client, id);
-    return ExitCode ?? 0;
+    return readExitCode(client, id);
   },
 };
+
+/**
+ * The command's exit code. An engine may close the stream a moment before it knows the code; a connection that was cut must
+ * not pass for success.
+ *
+ * @throws CliError the command still runs after five seconds
+ */
+async function readExitCode(client: Client, id: string): Promise<number> {
+  const deadline = performance.now() + 5000;
+  for (;;) {
+    const { Running, ExitCode } = await inspectExec(client, id);
+    if (!Running && ExitCode !== null) return ExitCode;
+    if (performance.now() > deadline)
+      throw new CliError("the connection ended while the command was running", { exitCode: 125 });
+    await sleep(20);
+  }
+}
