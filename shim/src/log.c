@@ -17,9 +17,9 @@ enum { OUT_BYTES = 512 * 1024, LINE_WORST = 6 * LINE_MAX_BYTES + 256, REPAIR_BYT
 
 static const char open_brace[] = "{\"log\":\"";
 
-static bool open_file(struct log *l, int flags) {
+static bool open_file(struct log *l, const char *path, int flags) {
   struct stat st;
-  l->fd = open(l->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | flags, 0640);
+  l->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | flags, 0640);
   if (l->fd < 0 || fstat(l->fd, &st) != 0)
     return false;
   l->size = st.st_size;
@@ -51,11 +51,11 @@ bool log_open(struct log *l, const char *path, int64_t max_bytes, int64_t max_fi
   memset(l, 0, sizeof *l);
   l->fd = -1;
   l->path = path;
-  l->max_bytes = max_bytes;
+  l->max_bytes = l->limit = max_bytes;
   l->max_files = max_files;
   if (path == NULL)
     return true;
-  if (!open_file(l, 0))
+  if (!open_file(l, path, 0))
     return false;
   repair(l);
   return true;
@@ -82,15 +82,26 @@ static void flush(struct log *l) {
   l->out_size = 0;
 }
 
-// path.(n−2) → path.(n−1), …, path → path.1. Every step is a rename, so that an interrupted rotation loses nothing:
-// the next one finds a gap and fills it.
+// path.(n−2) → path.(n−1), …, path → path.1, path.new → path. Every step is a rename, so that an interrupted rotation loses
+// nothing: the next one finds a gap and fills it. The new file comes first: without one nothing is moved, and the old grows.
 static void rotate(struct log *l) {
   char from[PATH_SIZE + 24], to[PATH_SIZE + 24];
   flush(l);
-  l->generation++;
+  if (l->size < l->limit)
+    return; // a full disk: less was written than it seemed
   if (l->max_files < 2) {
+    l->generation++;
     if (ftruncate(l->fd, 0) == 0)
       l->size = 0;
+    return;
+  }
+  int old = l->fd;
+  int64_t size = l->size;
+  snprintf(to, sizeof to, "%s.new", l->path);
+  if (!open_file(l, to, O_TRUNC)) {
+    l->fd = old;
+    l->size = size;
+    l->limit = size + l->max_bytes;
     return;
   }
   for (int64_t i = l->max_files - 1; i > 0; i--) {
@@ -98,11 +109,11 @@ static void rotate(struct log *l) {
     snprintf(from, sizeof from, i > 1 ? "%s.%d" : "%s", l->path, (int)i - 1);
     rename(from, to);
   }
-  int old = l->fd;
-  if (open_file(l, 0))
-    close(old);
-  else
-    l->fd = old; // goes on in the renamed file; the next line tries again
+  snprintf(from, sizeof from, "%s.new", l->path);
+  rename(from, l->path);
+  close(old);
+  l->generation++;
+  l->limit = l->max_bytes;
 }
 
 static bool is_plain(uint8_t c) {
@@ -169,7 +180,7 @@ struct batch {
 
 // Writes one log line from [p, end) and returns where the next begins; NULL when the line is incomplete (nothing is written).
 static const char *put_line(struct log *l, const struct batch *b, const char *p, const char *end, bool at_end) {
-  if (l->max_bytes > 0 && l->size + (int64_t)l->out_size >= l->max_bytes)
+  if (l->max_bytes > 0 && l->size + (int64_t)l->out_size >= l->limit)
     rotate(l);
   if (l->out_size + LINE_WORST > OUT_BYTES)
     flush(l);
@@ -241,7 +252,8 @@ static void forget(struct tail *t) {
 static void batch_begin(struct batch *b, int stream) {
   char now[40];
   time_rfc3339(now);
-  int n = snprintf(b->suffix, sizeof b->suffix, "\\n\",\"stream\":\"%s\",\"time\":\"%.30s\"}\n", stream == 1 ? "stdout" : "stderr", now);
+  const char *name = stream == 1 ? "stdout" : "stderr";
+  int n = snprintf(b->suffix, sizeof b->suffix, "\\n\",\"stream\":\"%s\",\"time\":\"%.30s\"}\n", name, now);
   b->size = (size_t)n;
 }
 

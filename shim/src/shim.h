@@ -78,6 +78,7 @@ struct log {
   int fd; // −1: none
   const char *path;
   int64_t max_bytes, max_files;
+  int64_t limit; // the size that the next rotation waits for
   int64_t size;
   int64_t generation;
   uint64_t dropped; // batches that did not fit on the disk
@@ -231,9 +232,12 @@ struct connection {
 };
 
 bool control_open(struct shim *, int listener);
+/** Handles one frame (command.c); false when the connection is not a control connection any more. */
+bool command_handle(struct connection *, const struct fields *);
 void control_event(struct shim *, struct message *);
 void control_reply(struct connection *, struct message *);
 void control_exit_event(struct shim *);
+void control_add_exit(const struct shim *, struct message *);
 
 // ---- runtime.c ----
 
