@@ -153,8 +153,8 @@ test("what belongs to nobody is deleted at the start, and found by the check bef
   for (const path of planted) mkdirSync(path, { recursive: true });
   const found = (await findings()) as readonly { readonly invariant: string; readonly subject: string }[];
   assert.deepEqual(
-    found.map(({ invariant, subject }) => [invariant, subject]).sort(),
-    planted.map((path) => ["F14", path]).sort(),
+    found.map(({ invariant, subject }) => `${invariant} ${subject}`).sort(),
+    planted.map((path) => `F14 ${path}`).sort(),
   );
   await restartAfterKill();
   for (const path of planted) assert.equal(readdirSync(join(path, "..")).includes(id), false, path);

@@ -15,6 +15,7 @@ import type { Container } from "./container.ts";
 import { finishTask } from "./exit.ts";
 import { readExitFile } from "./exit-file.ts";
 import { dataDirs, ownCgroups, runDirs, runtimeStates, shimProcesses, type ShimProcess } from "./kernel-state.ts";
+import { limitsThatDiffer } from "./cgroup-limits.ts";
 import { lostExit } from "./lost-exit.ts";
 import type { Room } from "./room.ts";
 import { sharedShm } from "./shm.ts";
@@ -73,6 +74,7 @@ function checkTasks(room: Room, shims: readonly ShimProcess[]): readonly Violati
     } else if (!processesIn(room.hierarchies, room.cgroupPath(record)).includes(init.pid)) {
       add("F1", `process ${init.pid} is not in the cgroup ${room.cgroupPath(record)}`);
     }
+    for (const detail of limitsThatDiffer(room, record)) add("F9", detail);
     const own = shims.filter((shim) => shim.containerId === record.id);
     if (own.length !== 1) {
       add("F3", `runs with ${own.length} shims`, own.length === 0 ? finish : undefined);

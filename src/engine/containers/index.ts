@@ -28,7 +28,7 @@ import { kill, killContainer, stopContainer } from "./stop.ts";
 import { topContainer } from "./top.ts";
 import { waitForContainer } from "./wait.ts";
 
-export type { ContainersConfig, ContainersDeps, RuntimeConfig } from "./room.ts";
+export type { ContainersConfig, ContainersDeps } from "./room.ts";
 
 export interface Containers extends ContainersPort, ImageUsers, NetworkUsers {
   readonly execs: ExecsPort;

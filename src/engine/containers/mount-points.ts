@@ -2,9 +2,9 @@
 
 import type { HostConfig, MountPoint } from "../../spec/docker/container.ts";
 
-type Propagation = "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave";
+const propagations = ["private", "rprivate", "shared", "rshared", "slave", "rslave"] as const;
 
-const propagations: readonly string[] = ["private", "rprivate", "shared", "rshared", "slave", "rslave"];
+type Propagation = (typeof propagations)[number];
 
 /** By destination. The request was validated: what cannot be read as a bind is none. */
 export function mountPointsOf(hostConfig: HostConfig): readonly MountPoint[] {
@@ -16,7 +16,7 @@ export function mountPointsOf(hostConfig: HostConfig): readonly MountPoint[] {
       destination,
       mode,
       !words.includes("ro"),
-      words.find((word) => propagations.includes(word)),
+      propagations.find((word) => words.includes(word)),
     );
   });
   const mounts = (hostConfig.Mounts ?? []).map((mount): MountPoint => {
@@ -32,7 +32,7 @@ function bindPoint(
   destination: string,
   mode: string,
   writable: boolean,
-  propagation?: string,
+  propagation?: Propagation,
 ): MountPoint {
   return {
     Type: "bind",
@@ -40,7 +40,7 @@ function bindPoint(
     Destination: clean(destination),
     Mode: mode,
     RW: writable,
-    Propagation: (propagation || "rprivate") as Propagation,
+    Propagation: propagation || "rprivate",
   };
 }
 

@@ -97,7 +97,7 @@ export function renderHostConfig(host: HostConfig): HostConfig {
     DeviceRequests: host.DeviceRequests ?? null,
     MemoryReservation: host.MemoryReservation ?? 0,
     MemorySwap: host.MemorySwap ?? 0,
-    MemorySwappiness: (host.MemorySwappiness ?? -1) < 0 ? (null as never) : (host.MemorySwappiness as number),
+    MemorySwappiness: (host.MemorySwappiness ?? -1) < 0 ? (null as never) : host.MemorySwappiness,
     OomKillDisable: host.OomKillDisable ?? false,
     PidsLimit: host.PidsLimit ?? null,
     Ulimits: host.Ulimits ?? null,

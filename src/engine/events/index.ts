@@ -2,8 +2,6 @@
 
 import type { EventsPort } from "../api/ports.ts";
 
-export { createEventBus as createEvents } from "./bus.ts";
-
 export interface EventInput {
   readonly type: "container" | "image" | "network" | "volume" | "daemon";
   readonly action: string;
