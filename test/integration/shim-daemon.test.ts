@@ -1,8 +1,8 @@
 // The daemon comes and goes: reconnecting, the spawner's death, a shim's death, clients that misbehave on the socket.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -132,11 +132,9 @@ test("there is no shim: undefined, whether the directory, the socket or a listen
   assert.equal(await world.shims.connect(id, dir), undefined);
   mkdirSync(dir);
   assert.equal(await world.shims.connect(id, dir), undefined);
-  execFileSync("python3", [
-    "-c",
-    "import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])",
-    join(dir, "shim.sock"),
-  ]);
+  const dies = `require("net").createServer().listen(${JSON.stringify(join(dir, "shim.sock"))}, () => process.kill(process.pid, 9))`;
+  spawnSync(process.execPath, ["-e", dies]);
+  assert.ok(existsSync(join(dir, "shim.sock")));
   assert.equal(await world.shims.connect(id, dir), undefined);
 });
 
