@@ -40,9 +40,12 @@ test("crun's complaints about a command are given in the words that dockerd give
     assert.deepEqual(renderStartFailure(failure(msg)), { exitCode, message: start + text }, msg);
 });
 
-test("runc's messages already are dockerd's", () => {
-  const msg = 'runc run failed: unable to start container process: exec: "nope": executable file not found in $PATH';
-  assert.deepEqual(renderStartFailure(failure(msg, { runtime: "runc" })), { exitCode: 127, message: created + msg });
+test("runc's messages already are dockerd's, but for the step", () => {
+  const rest = 'unable to start container process: exec: "nope": executable file not found in $PATH';
+  assert.deepEqual(renderStartFailure(failure(`runc run failed: ${rest}`, { runtime: "runc" })), {
+    exitCode: 127,
+    message: `${created}runc create failed: ${rest}`,
+  });
 });
 
 test("an exec's failure has the exec's prefix", () => {

@@ -87,5 +87,7 @@ export function renderStartFailure(failure: RuntimeFailure): StartFailure {
   }
   const own =
     message.startsWith(`${runtime} `) || message.startsWith("exec failed") ? message : `${runtime}: ${message}`;
-  return { exitCode: exitCodeOf(message), message: `${prefix}${own}` };
+  // dockerd creates and starts in two steps, so its users read "create failed".
+  const said = own.replace(/^(\S+) run failed: /, "$1 create failed: ");
+  return { exitCode: exitCodeOf(message), message: `${prefix}${said}` };
 }
