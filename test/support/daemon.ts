@@ -144,7 +144,15 @@ export class TestDaemon {
     const roots = ["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", this.pidFile];
     const rest = ["--config-file", this.configFile, "--cgroup-parent", this.cgroupParent];
     const host = ["--host", `unix://${this.socket}`];
-    return [...enter, ...daemonArgv(this.#options.fromSource), ...roots, ...rest, ...host, ...(this.#options.args ?? []), ...args];
+    return [
+      ...enter,
+      ...daemonArgv(this.#options.fromSource),
+      ...roots,
+      ...rest,
+      ...host,
+      ...(this.#options.args ?? []),
+      ...args,
+    ];
   }
 
   /** Runs a command in the daemon's network namespace. */
