@@ -11,6 +11,7 @@ const all: DecodeOptions = {
   timestamps: false,
   attributes: undefined,
   raw: false,
+  merge: false,
 };
 
 /** A line as the shim writes it. */
@@ -130,4 +131,54 @@ test("NULs, cut lines and what is no log line are skipped, and nothing after the
       JSON.stringify(damage),
     );
   }
+});
+
+test("merged frames hold lines of one stream, in order, up to their size; timestamps stay at each line", () => {
+  const merged = decode(line("a\n") + line("b\n") + line("c\n", "stderr") + line("d\n", "stderr") + line("e"), {
+    merge: true,
+  });
+  assert.deepEqual(frames(merged), [
+    [1, "a\nb\n"],
+    [2, "c\nd\n"],
+    [1, "e"],
+  ]);
+  const stamped = decode(line("a\n") + line("b\n", "stderr") + line("c\n", "stderr"), {
+    merge: true,
+    timestamps: true,
+  });
+  assert.deepEqual(frames(stamped), [
+    [1, "2026-11-27T21:33:19.424371604Z a\n"],
+    [2, "2026-11-27T21:33:19.424371604Z b\n2026-11-27T21:33:19.424371604Z c\n"],
+  ]);
+});
+
+test("merging changes the frames and nothing else, whatever the lines are", () => {
+  const entry = fc.record({
+    text: fc.string({ unit: "binary" }),
+    stream: fc.constantFrom("stdout", "stderr"),
+    kind: fc.constantFrom("own", "foreign", "broken"),
+    repeat: fc.constantFrom(1, 1, 1, 3_000),
+  });
+  fc.assert(
+    fc.property(fc.array(entry), fc.boolean(), (entries, stdout) => {
+      const input = entries
+        .map(({ text, stream, kind, repeat }) => {
+          if (kind === "broken") return `{"log":${JSON.stringify(text)}\n`;
+          const own = line(text, stream);
+          return kind === "own" ? own.repeat(repeat) : own.replace("}\n", " }\n");
+        })
+        .join("");
+      const joined = (merge: boolean): [number, string][] => {
+        const result: [number, string][] = [];
+        for (const [stream, text] of frames(decode(input, { merge, stdout }))) {
+          const last = result.at(-1);
+          if (last?.[0] === stream) last[1] += text;
+          else result.push([stream, text]);
+        }
+        return result;
+      };
+      assert.deepEqual(joined(true), joined(false));
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -14,12 +14,16 @@ export interface DecodeOptions {
   readonly attributes: string | undefined;
   /** No frames: raw bytes, as a tty's output is. */
   readonly raw: boolean;
+  /** Lines of one stream that follow each other share a frame: clients read them back several times faster. */
+  readonly merge: boolean;
 }
 
 const newline = 0x0a;
 const quote = 0x22;
 const backslash = 0x5c;
 
+/** No line is added to a merged frame that is as long; lines are up to 16 KiB. */
+const fullFrameBytes = 32 << 10;
 /** Bytes of a time with nine digits: "2026-11-27T21:33:19.424371604Z". */
 const timeLength = 30;
 /** From the quote that ends the text to the newline, in the shim's own layout. */
@@ -70,7 +74,7 @@ export class LineDecoder {
 
   /** @param src whole lines: the last byte is a newline, or the input is empty */
   decode(src: Buffer): Buffer {
-    const { timestamps, raw, stdout, stderr } = this.#options;
+    const { timestamps, raw, stdout, stderr, merge } = this.#options;
     const since = this.#since;
     const until = this.#until;
     const attributes = this.#attributes;
@@ -80,13 +84,17 @@ export class LineDecoder {
     const end = src.length;
     let o = 0;
     let i = 0;
+    /** Where the frame begins that the next line may be added to, or -1. */
+    let open = -1;
     while (i < end) {
       if (src[i] === 0) {
         i++;
         continue;
       }
       const frame = o;
-      if (!raw) o += 8;
+      // The stream is known at the end of the line: that it is the same is assumed until then.
+      const joins = merge && open >= 0 && o - open < fullFrameBytes;
+      if (!raw && !joins) o += 8;
       if (timestamps) o += timeLength + 1;
       if (attributes !== undefined) {
         attributes.copy(dst, o);
@@ -143,8 +151,16 @@ export class LineDecoder {
         if (isStdout ? !stdout : !stderr) o = frame;
         else if (since !== undefined && compareTime(src, time, since) < 0) o = frame;
         else {
-          if (timestamps) putTime(dst, raw ? frame : frame + 8, src, time);
-          if (!raw) putHeader(dst, frame, isStdout, o - frame - 8);
+          if (timestamps) putTime(dst, raw || joins ? frame : frame + 8, src, time);
+          if (!raw && joins && dst[open] === (isStdout ? 1 : 2)) putHeader(dst, open, isStdout, o - open - 8);
+          else if (!raw) {
+            if (joins) {
+              dst.copyWithin(frame + 8, frame, o);
+              o += 8;
+            }
+            putHeader(dst, frame, isStdout, o - frame - 8);
+            open = frame;
+          }
         }
         continue;
       }
@@ -152,6 +168,7 @@ export class LineDecoder {
       let lineEnd = src.indexOf(newline, i);
       if (lineEnd < 0) lineEnd = end;
       o = this.#decodeSlowly(src.subarray(i, lineEnd), dst, frame);
+      open = -1;
       if (this.#done) return dst.subarray(0, o);
       i = lineEnd + 1;
     }

@@ -51,6 +51,8 @@ async function* readLog(source: LogSource, request: LogsRequest, stop: AbortSign
     timestamps: request.timestamps,
     attributes: request.details ? source.attributes : undefined,
     raw: source.tty,
+    // Who follows may expect a line per frame, as dockerd sends them.
+    merge: !request.follow,
   });
   // Watching begins before the first look: nothing written in between is missed.
   const changes = request.follow ? watchLog(source, stop) : undefined;
@@ -115,6 +117,7 @@ async function* readTo(
     timestamps: false,
     attributes: undefined,
     raw: source.tty,
+    merge: true,
   });
   const at = files.findIndex((file) => file.inode === position.inode);
   const last = (position.inode ?? 0) === 0 ? files.length - 1 : at;
