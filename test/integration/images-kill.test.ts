@@ -42,13 +42,14 @@ async function assertWhole(dataRoot: string): Promise<number> {
     let expected = 0;
     for (const { Id } of images) {
       const { topLayer, config } = await room.images.resolve(Id ?? "", undefined);
-      const { dirs, undo } = await room.snapshots.prepare("look", topLayer);
+      const prepared = await room.snapshots.prepare("look", topLayer);
+      const { dirs } = prepared;
       assert.equal(dirs.lower.length, config.rootfs.diff_ids.length);
       expected = Math.max(expected, dirs.lower.length);
       for (const [index, lower] of dirs.lower.toReversed().entries())
         for (const n of [0, 199])
           assert.equal(sha256(readFileSync(join(lower, `d/f${n}`))), sha256(Buffer.alloc(4000, index * 7 + n)));
-      await undo();
+      await prepared.undo();
     }
     assert.equal(room.remains().snapshots.length, expected);
     return images.length;

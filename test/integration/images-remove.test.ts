@@ -93,7 +93,6 @@ describe("docker rmi", () => {
     const removal = room.snapshots.removal(container);
     await room.store.commit(removal.changes);
     await removal.discard();
-    assert.equal(await room.snapshots.collect([]), 12);
     assert.deepEqual(room.remains(), { tmp: [], snapshots: [], blobs: [] });
   });
   it("waits for a container that is being made of the image, and then refuses", async () => {
@@ -297,7 +296,7 @@ describe("check", () => {
       found.join("\n"),
     );
     assert.equal(
-      found.filter((line) => /F10 blob: its file is missing or corrupt$/.test(line)).length,
+      found.filter((line) => line === "F10 blob: its file is missing or corrupt").length,
       1,
       found.join("\n"),
     );

@@ -35,8 +35,6 @@ export interface ReadArchiveDeps {
   readonly snapshots: Snapshotter;
   /** Of one layer's files. */
   readonly maxLayerBytes: number;
-  /** The archive was recognised as one. */
-  onRecognised(): void;
   /** Bytes of a layer that have come; `id` is what is known of it so far. */
   onProgress(id: string, current: number, total: number): void;
 }
@@ -64,7 +62,6 @@ export async function readArchive(
     if (start.length === 0) throw new EngineError("InvalidParameter", "the archive is empty");
     if (start.length < 512) throw unexpectedEnd();
     if (!isTarHeader(start)) throw new EngineError("InvalidParameter", "archive/tar: invalid tar header");
-    deps.onRecognised();
     let members = 0;
     for await (const member of readTar(source)) {
       signal.throwIfAborted();

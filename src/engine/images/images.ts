@@ -47,6 +47,7 @@ const embeddedKey = "images.embedded";
 /** Loads the records; an image that cannot be read is set aside and reported by `check`. */
 export async function createImages(deps: CreateImagesDeps): Promise<Images> {
   const records = await ImageRecords.load(deps.store, deps.content, deps.logger);
+  deps.snapshots.setRoots(() => records.tops());
   const announce = (action: string, record: ImageRecord, name: string): void =>
     deps.events.publish({
       type: "image",

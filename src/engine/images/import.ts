@@ -1,6 +1,6 @@
 // docker import: a root file system as tar becomes an image of one layer, with a config that --change instructions shape.
 
-import type { Readable } from "node:stream";
+import { type Readable, addAbortSignal } from "node:stream";
 import { type Digest, digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type Named, parseNamed, withDefaultTag } from "../../base/reference.ts";
@@ -39,7 +39,7 @@ export function prepareImport(deps: ImagesDeps, records: ImageRecords, options: 
 
   return {
     async run(archive, signal) {
-      const tar = await openCompressed(archive);
+      const tar = await openCompressed(addAbortSignal(signal, archive));
       const staged = await deps.snapshots.stage(tar, { claimed: undefined, maxBytes: await layerQuota(deps) }, signal);
       try {
         const created = nowRfc3339Nano();

@@ -53,4 +53,4 @@ export interface Images extends ImagesPort {
   loadEmbedded(path: string, signal: AbortSignal): Promise<boolean>;
 }
 
-export { createImages, type CreateImagesDeps } from "./images.ts";
+export { createImages } from "./images.ts";

@@ -2,7 +2,7 @@
 // when it is on disk; kill -9 before that leaves nothing but a staged directory, which the next start sweeps away.
 
 import { statfs } from "node:fs/promises";
-import type { Readable } from "node:stream";
+import { type Readable, addAbortSignal } from "node:stream";
 import type { Digest } from "../../base/digest.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { type Named, type Reference, renderFamiliar, renderReference } from "../../base/reference.ts";
@@ -43,11 +43,11 @@ export async function loadArchive(
   const wanted =
     options.platform === undefined || options.platform === "" ? undefined : parsePlatform(options.platform);
   const contents = await readArchive(
-    archive,
+    // A client that stalls must not keep a cancelled load waiting.
+    addAbortSignal(signal, archive),
     {
       snapshots: deps.snapshots,
       maxLayerBytes: await layerQuota(deps),
-      onRecognised: () => undefined,
       onProgress: (id, current, total) => {
         if (!options.quiet) tell(renderProgress("Loading layer", id, current, total));
       },

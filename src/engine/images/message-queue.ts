@@ -1,6 +1,7 @@
 // Turns a task that reports as it goes into a sequence of messages: the task runs on its own, the reader follows; when the
 // reader leaves, the task is aborted and waited for.
 
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import type { ProgressMessage } from "../api/ports.ts";
 
 /**
@@ -38,7 +39,9 @@ export async function* reportProgress(
       await wake.promise;
       wake = Promise.withResolvers();
     }
-    if (failure !== undefined) throw failure.error;
+    if (failure === undefined) return;
+    if (!signal.aborted || isEngineError(failure.error)) throw failure.error;
+    throw new EngineError("Cancelled", "the request was cancelled", { cause: failure.error });
   } finally {
     left.abort();
     await running;

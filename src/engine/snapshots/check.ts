@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { ChainId } from "../../base/digest.ts";
 import { type SnapshotDirectories, removeTree } from "./directories.ts";
 import type { SnapshotFinding } from "./index.ts";
-import type { Layer, WritableLayer } from "./overlay.ts";
+import type { Layer, WritableLayer } from "./records.ts";
 
 export interface CheckState {
   readonly directories: SnapshotDirectories;

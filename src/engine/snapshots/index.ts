@@ -25,7 +25,7 @@ export interface Snapshotter {
   prepare(key: string, parent: ChainId | undefined): Promise<Prepared>;
   /** Directories of a committed writable layer. @throws DataLoss the layer's rows or directories are gone */
   dirs(key: string): OverlayDirs;
-  /** Rows to delete with the container; afterwards call `discard`. */
+  /** Rows to delete with the container; afterwards call `discard`, which takes the snapshotter's lock when layers go too. */
   removal(key: string): { readonly changes: readonly Change[]; discard(): Promise<void> };
   /** Bytes in the writable layer (as `docker ps -s`), and in the layers under it. */
   usage(key: string): Promise<{ readonly writableBytes: number; readonly totalBytes: number }>;
@@ -56,6 +56,8 @@ export interface Snapshotter {
    * @throws DataLoss a layer was neither staged nor unpacked before
    */
   place(layers: readonly { readonly diffId: DiffId; readonly staged: StagedLayer | undefined }[]): Promise<Placed>;
+  /** Says whom to ask for the top layers of all images, so that what a deleted image left to a container goes with that. */
+  setRoots(roots: () => readonly ChainId[]): void;
   /** Held while layers come and go together with the images that need them. Taken before the store, after a container's mutex. */
   lock(): Promise<Disposable>;
   /** What `collect` would remove, top-most first, for a commit together with the caller's rows. */
@@ -99,4 +101,4 @@ export interface SnapshotFinding {
   readonly repaired: boolean;
 }
 
-export { createSnapshotter, type SnapshotterDeps } from "./overlay.ts";
+export { createSnapshotter } from "./overlay.ts";

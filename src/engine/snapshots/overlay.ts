@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ChainId, type DiffId, chainIdsOf, parseChainId, parseDiffId } from "../../base/digest.ts";
+import { type ChainId, type DiffId, chainIdsOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { Logger } from "../../base/log.ts";
@@ -23,24 +23,9 @@ import type {
   Snapshotter,
   StagedLayer,
 } from "./index.ts";
+import { type Layer, type WritableLayer, loadRecords } from "./records.ts";
 import { StagingArea } from "./staging.ts";
 import { directoryBytes } from "./usage.ts";
-
-/** A read-only layer on disk. */
-export interface Layer {
-  readonly chainId: ChainId;
-  readonly parent: ChainId | undefined;
-  readonly diffId: DiffId;
-  readonly dir: number;
-  readonly sizeBytes: number;
-}
-
-/** A container's writable layer. */
-export interface WritableLayer {
-  readonly key: string;
-  readonly parent: ChainId | undefined;
-  readonly dir: number;
-}
 
 export interface SnapshotterDeps {
   readonly store: Store;
@@ -60,17 +45,7 @@ const maxChainLength = 125;
 /** Loads the rows and sweeps what an earlier process left behind. The caller holds the lock of the data root. */
 export async function createSnapshotter(deps: SnapshotterDeps): Promise<Snapshotter> {
   const directories = new SnapshotDirectories(deps.dataRoot);
-  const layers = new Map<ChainId, Layer>();
-  for (const row of await deps.store.load("layers")) {
-    const chainId = parseChainId(row.chain_id);
-    const parent = row.parent === null ? undefined : parseChainId(row.parent);
-    layers.set(chainId, { chainId, parent, diffId: parseDiffId(row.diff_id), dir: row.dir, sizeBytes: row.size });
-  }
-  const writables = new Map<string, WritableLayer>();
-  for (const row of await deps.store.load("snapshots")) {
-    const parent = row.chain_id === null ? undefined : parseChainId(row.chain_id);
-    writables.set(row.key, { key: row.key, parent, dir: row.dir });
-  }
+  const { layers, writables } = await loadRecords(deps.store);
   await sweep(directories, new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
   return new OverlaySnapshotter(deps, directories, layers, writables);
 }
@@ -94,6 +69,7 @@ class OverlaySnapshotter implements Snapshotter {
   readonly #pins = new Map<ChainId, number>();
   readonly #staging: StagingArea;
   readonly #mutex = new KeyedMutex();
+  #roots: (() => readonly ChainId[]) | undefined;
 
   constructor(
     deps: SnapshotterDeps,
@@ -153,6 +129,7 @@ class OverlaySnapshotter implements Snapshotter {
       discard: async () => {
         this.#writables.delete(key);
         await this.#directories.remove(writable.dir);
+        if (writable.parent !== undefined && this.#isOrphan(writable.parent)) await this.collect(this.#roots?.() ?? []);
       },
     };
   }
@@ -162,6 +139,10 @@ class OverlaySnapshotter implements Snapshotter {
     const writableBytes = await directoryBytes(this.#directories.fs(writable.dir));
     const under = writable.parent === undefined ? [] : this.#chain(writable.parent);
     return { writableBytes, totalBytes: under.reduce((sum, layer) => sum + layer.sizeBytes, writableBytes) };
+  }
+
+  setRoots(roots: () => readonly ChainId[]): void {
+    this.#roots = roots;
   }
 
   has(chainId: ChainId): boolean {
@@ -337,6 +318,13 @@ class OverlaySnapshotter implements Snapshotter {
     const writable = this.#writables.get(key);
     if (writable === undefined) throw new EngineError("DataLoss", `the writable layer of ${key} is missing`);
     return writable;
+  }
+
+  /** Neither an image's top layer nor under another writable one. Without roots nobody knows, and nothing is. */
+  #isOrphan(top: ChainId): boolean {
+    if (this.#roots === undefined || this.#roots().includes(top)) return false;
+    for (const { parent } of this.#writables.values()) if (parent === top) return false;
+    return true;
   }
 
   #byDiffId(diffId: DiffId, among: Iterable<Layer>): Layer | undefined {

@@ -1,0 +1,39 @@
+// What the snapshotter keeps in memory of its rows.
+
+import { type ChainId, type DiffId, parseChainId, parseDiffId } from "../../base/digest.ts";
+import type { Store } from "../store/index.ts";
+
+/** A read-only layer on disk. */
+export interface Layer {
+  readonly chainId: ChainId;
+  readonly parent: ChainId | undefined;
+  readonly diffId: DiffId;
+  readonly dir: number;
+  readonly sizeBytes: number;
+}
+
+/** A container's writable layer. */
+export interface WritableLayer {
+  readonly key: string;
+  readonly parent: ChainId | undefined;
+  readonly dir: number;
+}
+
+/** All rows, as maps. */
+export async function loadRecords(store: Store): Promise<{
+  readonly layers: Map<ChainId, Layer>;
+  readonly writables: Map<string, WritableLayer>;
+}> {
+  const layers = new Map<ChainId, Layer>();
+  for (const row of await store.load("layers")) {
+    const chainId = parseChainId(row.chain_id);
+    const parent = row.parent === null ? undefined : parseChainId(row.parent);
+    layers.set(chainId, { chainId, parent, diffId: parseDiffId(row.diff_id), dir: row.dir, sizeBytes: row.size });
+  }
+  const writables = new Map<string, WritableLayer>();
+  for (const row of await store.load("snapshots")) {
+    const parent = row.chain_id === null ? undefined : parseChainId(row.chain_id);
+    writables.set(row.key, { key: row.key, parent, dir: row.dir });
+  }
+  return { layers, writables };
+}
