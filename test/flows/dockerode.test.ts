@@ -88,6 +88,20 @@ test("exec, logs, top and events work on a running container", async () => {
   await container.remove({ force: true });
 });
 
+test("the exit code is there when the output ends, also of an exec that closed its output long before", async () => {
+  const container = await docker.createContainer({ Image: "busybox", Cmd: ["sleep", "1000"] });
+  await container.start();
+  const exec = await container.exec({
+    Cmd: ["sh", "-c", "echo last words; exec >&- 2>&-; sleep 0.3; exit 3"],
+    AttachStdout: true,
+    AttachStderr: true,
+  });
+  await textOf(await exec.start({}));
+  const { Running, ExitCode } = await exec.inspect();
+  assert.deepEqual({ Running, ExitCode }, { Running: false, ExitCode: 3 });
+  await container.remove({ force: true });
+});
+
 test("errors arrive with Docker's status and text", async () => {
   await assert.rejects(docker.getContainer("nope").inspect(), { statusCode: 404, message: /No such container: nope/ });
   await assert.rejects(docker.createContainer({ Image: "nope" }), {

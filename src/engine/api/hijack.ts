@@ -87,6 +87,10 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
     endPolitely(connection);
   };
   const onAbort = (): void => finish("lost");
+  const onOutputEnd = (): void => {
+    if (session.ended === undefined) finish("ended");
+    else void session.ended.then(() => finish("ended"));
+  };
 
   const onInput = (chunk: Buffer): void => {
     if (over || !options.stdin) return;
@@ -113,8 +117,8 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
     finish("ended");
   });
   if (output !== duplex) output.on("error", () => finish("ended"));
-  output.on("end", () => finish("ended"));
-  output.on("close", () => finish("ended"));
+  output.on("end", onOutputEnd);
+  output.on("close", onOutputEnd);
   connection.on("data", onInput);
   connection.on("end", onInputEnd);
   signal.addEventListener("abort", onAbort, { once: true });

@@ -57,6 +57,11 @@ export interface AttachRequest {
 export interface AttachSession {
   readonly tty: boolean;
   readonly duplex: Duplex;
+  /**
+   * Resolves when the process's exit code can be asked for. The client is told that the output has ended only after this:
+   * it asks for the code at once, and only once.
+   */
+  readonly ended?: Promise<void>;
   /** The client typed the detach keys or hung up; the process goes on. `byKeys` announces the detach event. */
   detach(byKeys: boolean): void;
 }

@@ -35,5 +35,6 @@ export function closeExec(container: Container, exec: Exec, exitCode: number | u
   exec.exitCode = exitCode;
   exec.endedAtMs = performance.now();
   exec.started.resolve();
+  exec.ended.resolve();
   container.execs.delete(exec.id);
 }

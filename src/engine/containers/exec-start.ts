@@ -70,6 +70,7 @@ export async function startExec(
   return {
     tty: exec.request.tty,
     duplex,
+    ended: exec.ended.promise,
     detach(byKeys) {
       duplex.destroy();
       if (byKeys) announceExec(room, container, exec, "exec_detach");

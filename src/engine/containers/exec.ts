@@ -27,6 +27,8 @@ export interface Exec {
   /** Monotonic. */
   endedAtMs: number | undefined;
   readonly started: PromiseWithResolvers<void>;
+  /** Resolved when it has ended and its exit code is known. */
+  readonly ended: PromiseWithResolvers<void>;
 }
 
 /**
@@ -62,6 +64,7 @@ export function newExec(id: ExecId, containerId: ContainerId, request: CreateExe
     exitCode: undefined,
     endedAtMs: undefined,
     started: Promise.withResolvers<void>(),
+    ended: Promise.withResolvers<void>(),
   };
 }
 
