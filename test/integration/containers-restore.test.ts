@@ -2,7 +2,7 @@
 // recorded as they were, and whatever belongs to nobody is gone.
 
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -189,3 +189,20 @@ function shimOf(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^PPid:\t(\d+)$/m.exec(status)?.[1]);
 }
+
+test("a limit that was changed behind the engine's back is found", async () => {
+  const body = { Image: "busybox", Cmd: ["sleep", "100000"], HostConfig: { PidsLimit: 50, Memory: 20_000_001 } };
+  const created = await daemon.api("POST", "/v1.51/containers/create?name=limited", body);
+  const { Id } = created.json as { readonly Id: string };
+  await daemon.dockerOk(["start", "limited"]);
+  assert.deepEqual(await findings(), []);
+  const file = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+    .map((mount) => join(mount, daemon.cgroupParent, Id, "pids.max"))
+    .find((path) => existsSync(path));
+  assert.ok(file !== undefined);
+  writeFileSync(file, "60");
+  assert.deepEqual(await findings(), [
+    { invariant: "F9", subject: Id, detail: "PidsLimit is 60 in the kernel and 50 in the record", repaired: false },
+  ]);
+  await daemon.dockerOk(["rm", "-f", "limited"]);
+});

@@ -213,6 +213,8 @@ async function undoStart(
   }
   for (const { duplex } of container.clients) duplex.abandon();
   container.clients.clear();
+  // Who waits for a restarting container's end has it now: there will be no other.
+  if (record.state.status === "restarting") container.announceExit();
   if (record.hostConfig.AutoRemove === true) await removeAfterwards(room, container);
 }
 
