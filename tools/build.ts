@@ -1,6 +1,7 @@
 // `npm run build`: dist/ with the bundles, the programs in C and the embedded image, and bin/ with the two launchers.
 //   node tools/build.ts               a release: failpoints are compiled away
 //   node tools/build.ts --failpoints  for tests that make the bundle fail on purpose
+//   … --out DIR                       the bundles and what is beside them in DIR, no launchers: bin/ and dist/ stay
 
 import { execFileSync, spawnSync } from "node:child_process";
 import {
@@ -15,12 +16,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { build } from "esbuild";
 import { makeBusyboxImage } from "./busybox-image.ts";
 
 const root = join(import.meta.dirname, "..");
-const dist = join(root, "dist");
-const release = !process.argv.includes("--failpoints");
+const { values: options } = parseArgs({ options: { failpoints: { type: "boolean" }, out: { type: "string" } } });
+const dist = options.out === undefined ? join(root, "dist") : resolve(options.out);
+const release = options.failpoints !== true;
 
 /** Node's heap options: a small young generation keeps the resident set small; the old one is bounded, so a leak is seen. */
 const nodeFlags = {
@@ -126,9 +129,10 @@ copyEmbeddedImage();
 rmSync(join(dist, "cache"), { recursive: true, force: true });
 for (const name of ["gantryd", "gantry"] as const) {
   writeWhole(join(dist, `${name}.js`), renderEntry(name), 0o644);
-  writeWhole(join(root, "bin", name), renderLauncher(name), 0o755);
+  if (options.out === undefined) writeWhole(join(root, "bin", name), renderLauncher(name), 0o755);
 }
 // The bundles are CommonJS modules, wherever dist/ is copied to.
 writeWhole(join(dist, "package.json"), '{ "type": "commonjs" }\n', 0o644);
 // A first run of each fills the compile cache.
-for (const name of ["gantryd", "gantry"]) execFileSync(join(root, "bin", name), ["--version"], { stdio: "ignore" });
+if (options.out === undefined)
+  for (const name of ["gantryd", "gantry"]) execFileSync(join(root, "bin", name), ["--version"], { stdio: "ignore" });

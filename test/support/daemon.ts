@@ -36,8 +36,10 @@ export interface TestDaemonOptions {
   /** Contents of its configuration file; {} without it. */
   readonly config?: unknown;
   readonly env?: Readonly<Record<string, string>>;
-  /** Run the sources even with GANTRY_TEST_BUNDLE=1: failpoints are compiled out of the bundle. */
+  /** Run the sources even with GANTRY_TEST_BUNDLE=1. */
   readonly fromSource?: boolean;
+  /** Run the bundle in this directory, in place of the sources and of dist/: see buildBundle. */
+  readonly bundle?: string;
 }
 
 /** Creates a network namespace with lo up and no route to private networks beyond those that its links add. */
@@ -140,13 +142,14 @@ export class TestDaemon {
 
   /** The whole command line, for tests that run the daemon themselves. */
   argv(...args: readonly string[]): readonly string[] {
+    const { bundle, fromSource } = this.#options;
     const enter = ["nsenter", `--net=/run/netns/${this.netns}`];
     const roots = ["--data-root", this.dataRoot, "--exec-root", this.execRoot, "--pidfile", this.pidFile];
     const rest = ["--config-file", this.configFile, "--cgroup-parent", this.cgroupParent];
     const host = ["--host", `unix://${this.socket}`];
     return [
       ...enter,
-      ...daemonArgv(this.#options.fromSource),
+      ...(bundle === undefined ? daemonArgv(fromSource) : [process.execPath, join(bundle, "gantryd.js")]),
       ...roots,
       ...rest,
       ...host,
