@@ -20,7 +20,11 @@ const suites = [
 function run(argv: readonly string[]): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>();
   const [command = "", ...args] = argv;
-  const child = spawn(command, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
+  const child = spawn(command, args, {
+    cwd: root,
+    stdio: ["ignore", "inherit", "inherit"],
+    env: { ...process.env, GANTRY_TEST_BUNDLE: "1" },
+  });
   child.on("error", () => resolve(1));
   child.on("close", (code) => resolve(code ?? 1));
   return promise;
