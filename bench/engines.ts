@@ -2,11 +2,12 @@
 // machine, with data directories of their own.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createReadStream, existsSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Api } from "./api.ts";
+import { processes } from "./measure.ts";
+import { makeSandbox } from "./sandbox.ts";
 
 export interface EngineUnderTest {
   readonly name: "gantry" | "dockerd";
@@ -22,19 +23,6 @@ export interface EngineUnderTest {
 const root = join(import.meta.dirname, "..");
 export const busyboxArchive = join(root, "dist/images/busybox.tar");
 
-function ip(...args: string[]): void {
-  execFileSync("ip", args, { stdio: ["ignore", "ignore", "inherit"] });
-}
-
-function makeNamespace(name: string): void {
-  ip("netns", "add", name);
-  ip("-n", name, "link", "set", "lo", "up");
-  // A packet for a container that is gone must not leave the machine.
-  for (const range of ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]) {
-    ip("-n", name, "route", "add", "unreachable", range, "metric", "4096");
-  }
-}
-
 async function answers(api: Api, deadlineMs: number): Promise<void> {
   const started = performance.now();
   for (;;) {
@@ -48,21 +36,34 @@ async function answers(api: Api, deadlineMs: number): Promise<void> {
   }
 }
 
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+/** A daemon and what it has started for itself or left behind for its successor; not the shims of containers. */
+function daemonProcesses(daemon: number, dir: string): number[] {
+  const all = processes();
+  const found = new Set([daemon]);
+  for (const { pid, command } of all) if (/^\S*containerd /.test(command) && command.includes(dir)) found.add(pid);
+  for (let grown = true; grown; ) {
+    grown = false;
+    for (const { pid, parent, command } of all) {
+      const isShim = /^\S*containerd-shim/.test(command) || /^gantry-shim [0-9a-f]{12}$/.test(command);
+      if (isShim || !found.has(parent) || found.has(pid)) continue;
+      found.add(pid);
+      grown = true;
+    }
+  }
+  return [...found];
 }
 
 interface Plan {
   readonly name: EngineUnderTest["name"];
   readonly argv: (dir: string, socket: string) => readonly string[];
   readonly environment: Readonly<Record<string, string>>;
+  readonly cgroupParent?: string;
 }
 
 async function startEngine(plan: Plan): Promise<EngineUnderTest> {
-  const dir = mkdtempSync(join(tmpdir(), `bench-${plan.name}-`));
-  const namespace = `bench-${plan.name}-${process.pid}`;
+  const sandbox = makeSandbox(plan.name, plan.cgroupParent);
+  const { dir, namespace } = sandbox;
   const socket = join(dir, "engine.sock");
-  makeNamespace(namespace);
   const log = openSync(join(dir, "log"), "a");
   const launch = (): ChildProcess =>
     spawn("nsenter", [`--net=/run/netns/${namespace}`, ...plan.argv(dir, socket)], {
@@ -72,28 +73,27 @@ async function startEngine(plan: Plan): Promise<EngineUnderTest> {
     });
   let child = launch();
   const api = new Api(socket);
+  let version: string;
   try {
     await answers(api, 30_000);
+    version = (await api.json<{ Version: string }>("GET", "/version")).Version;
+    await api.text("POST", "/images/load?quiet=1", undefined, createReadStream(busyboxArchive));
   } catch (error) {
-    throw new Error(`${plan.name} does not answer:\n${readFileSync(join(dir, "log"), "utf8").slice(-2000)}`, {
-      cause: error,
-    });
+    const text = readFileSync(join(dir, "log"), "utf8").slice(-2000);
+    await sandbox.remove();
+    throw new Error(`${plan.name} does not come up:\n${text}`, { cause: error });
   }
-  const { Version } = await api.json<{ Version: string }>("GET", "/version");
-  await api.text("POST", "/images/load?quiet=1", undefined, createReadStream(busyboxArchive));
   const stopProcess = async (signal: NodeJS.Signals): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
     child.kill(signal);
     await gone;
   };
   return {
     name: plan.name,
-    version: Version,
+    version,
     api,
-    daemonPids() {
-      const pid = child.pid ?? 0;
-      return [pid, ...childrenOf(pid)];
-    },
+    daemonPids: () => daemonProcesses(child.pid ?? 0, dir),
     async killAndRestart() {
       await stopProcess("SIGKILL");
       // dockerd leaves its containerd behind; the next one adopts it.
@@ -103,21 +103,15 @@ async function startEngine(plan: Plan): Promise<EngineUnderTest> {
       return performance.now() - started;
     },
     async stop() {
-      const ids = await api.json<{ Id: string }[]>("GET", "/containers/json?all=1");
-      for (const { Id } of ids) await api.text("DELETE", `/containers/${Id}?force=1`);
-      const rest = childrenOf(child.pid ?? 0);
-      await stopProcess("SIGTERM");
-      for (const pid of rest) {
-        try {
-          process.kill(pid, "SIGTERM");
-        } catch {
-          // It went with its parent.
-        }
+      try {
+        const ids = await api.json<{ Id: string }[]>("GET", "/containers/json?all=1");
+        for (const { Id } of ids) await api.text("DELETE", `/containers/${Id}?force=1`);
+        await stopProcess("SIGTERM");
+      } catch (error) {
+        process.stderr.write(`bench: ${plan.name}: ${error instanceof Error ? error.message : String(error)}\n`);
       }
       api.close();
-      await sleep(500);
-      ip("netns", "del", namespace);
-      rmSync(dir, { recursive: true, force: true });
+      await sandbox.remove();
     },
   };
 }
@@ -126,6 +120,7 @@ export function startGantry(): Promise<EngineUnderTest> {
   return startEngine({
     name: "gantry",
     environment: {},
+    cgroupParent: `gantry-bench-${process.pid}`,
     argv: (dir, socket) => [
       join(root, "bin/gantryd"),
       `--data-root=${dir}/data`,

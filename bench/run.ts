@@ -1,10 +1,12 @@
 // `npm run bench`: every budget of ARCHITECTURE.md beside dockerd and bare crun in one run. Prints ratios and, with
-// --write, keeps them in bench/RESULTS.md together with the commit. As root; $DOCKERD names the peer.
+// --write, keeps them in bench/RESULTS.md together with the commit; --only=CASE runs one of idle, memory, lifecycle, output,
+// lists and commandLine. As root; $DOCKERD names the peer.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createIdle, exec, life, remove, startAll } from "./cases/lifecycle.ts";
 import { attachAndRead, createWriter, readLogs } from "./cases/output.ts";
 import { type EngineUnderTest, findDockerd, makeBundle, startDockerd, startGantry } from "./engines.ts";
@@ -145,18 +147,36 @@ function besideKiB(engine: EngineUnderTest, containers: number, before: Readonly
   return pids.reduce((sum, p) => sum + proportionalKiB(p.pid), 0) / containers;
 }
 
-async function memory(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise<void> {
+/** A daemon that has started over an image and no containers, and has had time to settle. */
+async function idle(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise<void> {
+  const starts: Record<string, number[]> = { gantry: [], dockerd: [] };
+  for (let round = 0; round < 3; round++) {
+    for (const engine of [gantry, dockerd]) starts[engine.name]?.push(await engine.killAndRestart());
+  }
+  const [oursStart, peerStart] = [median(starts["gantry"] ?? []), median(starts["dockerd"] ?? [])];
+  add({
+    what: "start to first answer, nothing running",
+    gantry: ms(oursStart),
+    peer: ms(peerStart),
+    ratio: ratio(oursStart, peerStart),
+    budget: "≤ 0.5 s",
+    met: oursStart <= 500,
+  });
+  await sleep(3000);
   const idleMiB = (engine: EngineUnderTest): number =>
     engine.daemonPids().reduce((sum, pid) => sum + residentKiB(pid), 0) / 1024;
   const [ours, peer] = [idleMiB(gantry), idleMiB(dockerd)];
   add({
-    what: "daemon idle, resident",
+    what: "daemon idle, resident, with its helpers",
     gantry: `${ours.toFixed(0)} MiB`,
     peer: `${peer.toFixed(0)} MiB`,
     ratio: ratio(ours, peer),
     budget: "≤ 90 MiB",
     met: ours <= 90,
   });
+}
+
+async function memory(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise<void> {
   const perContainer: Record<string, number> = {};
   const restart: Record<string, number> = {};
   for (const engine of [gantry, dockerd]) {
@@ -192,15 +212,6 @@ async function memory(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promis
     budget: "≤ 1 s",
     met: oursRestart <= 1000,
   });
-  const [oursStart, peerStart] = [await gantry.killAndRestart(), await dockerd.killAndRestart()];
-  add({
-    what: "start to first answer, nothing running",
-    gantry: ms(oursStart),
-    peer: ms(peerStart),
-    ratio: ratio(oursStart, peerStart),
-    budget: "≤ 0.5 s",
-    met: oursStart <= 500,
-  });
 }
 
 async function lists(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise<void> {
@@ -223,22 +234,61 @@ async function lists(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise
   });
 }
 
+/** `gantry version` beside `docker version`, each asking its own daemon. */
+async function commandLine(gantry: EngineUnderTest, dockerd: EngineUnderTest): Promise<void> {
+  const run = (command: string, engine: EngineUnderTest) => async (): Promise<void> => {
+    const env = { ...process.env, DOCKER_HOST: `unix://${engine.api.socketPath}` };
+    const { error, status } = spawnSync(command, ["version"], { stdio: "ignore", env });
+    if (error !== undefined || status !== 0) throw new Error(`${command} version failed`, { cause: error });
+  };
+  const hasPeer = spawnSync("docker", ["--version"], { stdio: "ignore" }).error === undefined;
+  const times = await interleaved(10, {
+    gantry: run(join(import.meta.dirname, "../bin/gantry"), gantry),
+    ...(hasPeer ? { docker: run("docker", dockerd) } : {}),
+  });
+  const [ours = 0, peer] = [times["gantry"], times["docker"]];
+  add({
+    what: "`gantry version`",
+    gantry: ms(ours),
+    peer: peer === undefined ? "no docker" : `${ms(peer)} (docker)`,
+    ratio: peer === undefined ? "–" : ratio(ours, peer),
+    budget: "≤ 60 ms",
+    met: ours <= 60,
+  });
+}
+
 const dockerdBinary = findDockerd();
 if (dockerdBinary === undefined) {
   process.stderr.write("bench: no dockerd on PATH and none named by $DOCKERD: there is nothing to compare with\n");
   process.exit(1);
 }
 const load = loadavg()[0] ?? 0;
-const gantry = await startGantry();
-const dockerd = await startDockerd(dockerdBinary);
+const only = process.argv.find((argument) => argument.startsWith("--only="))?.slice("--only=".length);
+const cases: Readonly<Record<string, (gantry: EngineUnderTest, dockerd: EngineUnderTest) => Promise<void>>> = {
+  idle,
+  memory,
+  lifecycle,
+  output,
+  lists,
+  commandLine,
+};
+const engines: EngineUnderTest[] = [];
+const stopAll = async (): Promise<void> => {
+  await Promise.all(engines.splice(0).map((engine) => engine.stop()));
+};
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => void stopAll().finally(() => process.exit(1)));
+}
+let peerVersion = "";
 try {
-  await memory(gantry, dockerd);
-  await lifecycle(gantry, dockerd);
-  await output(gantry, dockerd);
-  await lists(gantry, dockerd);
+  const gantry = await startGantry();
+  engines.push(gantry);
+  const dockerd = await startDockerd(dockerdBinary);
+  engines.push(dockerd);
+  peerVersion = dockerd.version;
+  for (const [name, run] of Object.entries(cases)) if (only === undefined || only === name) await run(gantry, dockerd);
 } finally {
-  await gantry.stop();
-  await dockerd.stop();
+  await stopAll();
 }
 if (process.argv.includes("--write")) {
   const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { encoding: "utf8" }).trim();
@@ -248,7 +298,7 @@ if (process.argv.includes("--write")) {
   const text = [
     "# Results of the last run",
     "",
-    `Written by \`npm run bench -- --write\` on ${new Date().toISOString().slice(0, 10)} at commit ${commit}, beside dockerd ${dockerd.version}, on a shared 2-core machine with a load average of ${load.toFixed(1)} at the start. Medians of interleaved rounds; read the ratios, not the times.`,
+    `Written by \`npm run bench -- --write\` on ${new Date().toISOString().slice(0, 10)} at commit ${commit}, beside dockerd ${peerVersion}, on a shared 2-core machine with a load average of ${load.toFixed(1)} at the start. Medians of interleaved rounds; read the ratios, not the times.`,
     "",
     "| what | gantry | peer | ratio | budget | |",
     "| --- | --- | --- | --- | --- | --- |",
