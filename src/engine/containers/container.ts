@@ -3,6 +3,7 @@
 
 import type { ExecId } from "../../base/ids.ts";
 import type { ContainerWaitResponse } from "../../spec/docker/container.ts";
+import type { OciSpec } from "../../spec/oci/runtime.ts";
 import type { ExitRecord, ProcessIdentity, Shim } from "../runtime/index.ts";
 import type { Exec } from "./exec.ts";
 import type { LateDuplex } from "./late-duplex.ts";
@@ -17,6 +18,8 @@ export interface Task {
   /** Resolves when the end is committed and announced. */
   readonly finished: Promise<void>;
   readonly finish: () => void;
+  /** The bundle's process, which execs are derived from; read when the first one starts. */
+  process: OciSpec["process"] | undefined;
   /** Set by the first report of the end; the second one is ignored. */
   exit: ExitRecord | undefined;
 }

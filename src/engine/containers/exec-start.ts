@@ -87,20 +87,21 @@ async function prepare(
   request: StartExecRequest,
 ): Promise<void> {
   const { request: asked } = exec;
-  const [specText, user] = await Promise.all([
-    readFile(join(room.runDir(container.id), "config.json"), "utf8"),
-    resolveExecUser(room, container.record, asked, initPid),
-  ]);
+  task.process ??= await readProcess(room, container);
+  const user = exec.user ?? (await resolveExecUser(room, container.record, asked, initPid));
   const consoleSize = request.consoleSize ?? asked.consoleSize;
-  const process = room.deps.specs.buildExecProcess(JSON.parse(specText) as OciSpec, {
-    args: asked.cmd,
-    env: asked.env,
-    user,
-    cwd: asked.workingDir,
-    tty: asked.tty,
-    privileged: asked.privileged,
-    consoleSize,
-  });
+  const process = room.deps.specs.buildExecProcess(
+    { process: task.process },
+    {
+      args: asked.cmd,
+      env: asked.env,
+      user,
+      cwd: asked.workingDir,
+      tty: asked.tty,
+      privileged: asked.privileged,
+      consoleSize,
+    },
+  );
   const files = execFiles(room, exec);
   await Promise.all([
     writeFile(files.process, renderSpec(process), { mode: 0o600 }),
@@ -114,6 +115,11 @@ async function prepare(
     stdin: asked.attachStdin && !request.detach,
     consoleSize,
   });
+}
+
+async function readProcess(room: Room, { id }: Container): Promise<OciSpec["process"]> {
+  const text = await readFile(join(room.runDir(id), "config.json"), "utf8");
+  return (JSON.parse(text) as OciSpec).process;
 }
 
 /** The runtime could not start it. Docker's clients look at the exit code afterwards, and expect the reason as output. */

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type ContainerId, type ExecId, newExecId } from "../../base/ids.ts";
 import type { CreateExecRequest, ExecInspect } from "../api/ports.ts";
+import type { ResolvedUser } from "../runtime/index.ts";
 import type { Container } from "./container.ts";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
@@ -20,6 +21,8 @@ export interface Exec {
   readonly id: ExecId;
   readonly containerId: ContainerId;
   readonly request: CreateExecRequest;
+  /** As the container's files had it at the creation; undefined in a daemon that was started later. */
+  readonly user: ResolvedUser | undefined;
   state: "created" | "starting" | "running" | "ended";
   /** Host pid; 0 before it runs, kept after it has ended. */
   pid: number;
@@ -45,20 +48,26 @@ export async function createExec(
   if ((request.cmd[0] ?? "") === "" && request.cmd.length <= 1) {
     throw new EngineError("InvalidParameter", "No exec command specified");
   }
-  await resolveExecUser(room, container.record, request, init);
+  const user = await resolveExecUser(room, container.record, request, init);
   forgetOldExecs(room);
-  const exec = newExec(newExecId(), containerId, request);
+  const exec = newExec(newExecId(), containerId, request, user);
   room.execs.set(exec.id, exec);
   container.execs.set(exec.id, exec);
   announceExec(room, container, exec, "exec_create");
   return { id: exec.id };
 }
 
-export function newExec(id: ExecId, containerId: ContainerId, request: CreateExecRequest): Exec {
+export function newExec(
+  id: ExecId,
+  containerId: ContainerId,
+  request: CreateExecRequest,
+  user: ResolvedUser | undefined,
+): Exec {
   return {
     id,
     containerId,
     request,
+    user,
     state: "created",
     pid: 0,
     exitCode: undefined,
@@ -88,7 +97,7 @@ export function resolveExecUser(
   record: ContainerRecord,
   request: CreateExecRequest,
   initPid: number,
-): ReturnType<Room["deps"]["specs"]["resolveUser"]> {
+): Promise<ResolvedUser> {
   const user = request.user === "" ? (record.config.User ?? "") : request.user;
   return room.deps.specs.resolveUser(user, record.hostConfig.GroupAdd ?? [], [`/proc/${initPid}/root`]);
 }

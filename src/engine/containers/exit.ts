@@ -47,7 +47,15 @@ export function watchTask(room: Room, container: Container, shim: Shim): { begin
   return {
     begin(init) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      task = { shim, init, ended: new AbortController(), finished: promise, finish: resolve, exit: undefined };
+      task = {
+        shim,
+        init,
+        ended: new AbortController(),
+        finished: promise,
+        finish: resolve,
+        process: undefined,
+        exit: undefined,
+      };
       container.task = task;
       if (early !== undefined) end(early);
       return task;

@@ -1,9 +1,10 @@
 // What a daemon does with what it finds: every record is compared with the shims, the exit records and the journal, and made
 // to say what is true. Nothing here may depend on how the last daemon ended.
 //
-//   record      shim answers            no shim, exit record     no shim, none
-//   running     taken over              recorded end             137 (this boot), 255 (an earlier one), cgroup killed first
-//   not running start cut: runs → running, else → ended          rolled back
+//   record       shim answers             no shim, exit record     no shim, none
+//   running      taken over               recorded end             137 (this boot), 255 (an earlier one), cgroup killed first
+//   start cut    runs: running            ran, and recorded end    rolled back
+//                does not: rolled back
 //
 // Afterwards what belongs to nobody is deleted, and restart policies have their say.
 
@@ -90,7 +91,7 @@ async function adopt(room: Room, container: Container, shim: Shim, believed: boo
   const before = container.record;
   const record = believed
     ? withPauseOf(room, { ...before, state: { ...before.state, init } })
-    : asStarted(before, init);
+    : asStarted(before, init, nowRfc3339Nano());
   const changed =
     !believed || record.state.status !== before.state.status || record.state.init?.pid !== before.state.init?.pid;
   if (changed) await room.commit(container, record, [{ delete: "ops", key: startOp(record.id) }]);
@@ -100,7 +101,7 @@ async function adopt(room: Room, container: Container, shim: Shim, believed: boo
     room.inBackground(`the end of container ${record.id}`, () => finishTask(room, container, task, exit));
 }
 
-function asStarted(record: ContainerRecord, init: ProcessIdentity): ContainerRecord {
+function asStarted(record: ContainerRecord, init: ProcessIdentity | undefined, startedAt: string): ContainerRecord {
   return {
     ...record,
     manuallyStopped: false,
@@ -110,7 +111,7 @@ function asStarted(record: ContainerRecord, init: ProcessIdentity): ContainerRec
       exitCode: 0,
       error: "",
       oomKilled: false,
-      startedAt: nowRfc3339Nano(),
+      startedAt,
       init,
     },
   };
@@ -134,7 +135,7 @@ async function restoreExecs(
   for (const { id, pid, exitCode } of found) {
     const request = requests.get(id);
     if (request === undefined || room.execs.has(id)) continue;
-    const exec = newExec(id, container.id, request);
+    const exec = newExec(id, container.id, request, undefined);
     exec.state = "running";
     exec.pid = pid;
     exec.started.resolve();
@@ -151,9 +152,19 @@ async function bury(room: Room, container: Container): Promise<void> {
   await recordExit(room, container, (await readExitFile(room.exitFile(record.id))) ?? lostExit(room, record));
 }
 
-/** A start that got no further than its intent: the container is what it was. */
+/**
+ * A start that got no further than its intent: the container is what it was. With an exit record its process has run to its
+ * end unseen: then that is what happened, or its output would be there twice after the next start.
+ */
 async function rollBack(room: Room, container: Container): Promise<void> {
   await cleanRuntime(room, container.record);
+  // An earlier run's record is deleted before the intent is written.
+  const exit = await readExitFile(room.exitFile(container.id));
+  if (exit !== undefined) {
+    container.record = asStarted(container.record, undefined, exit.finishedAt);
+    await recordExit(room, container, exit);
+    return;
+  }
   await room.deps.store.commit([
     ...room.deps.networks.release(container.id),
     { delete: "ops", key: startOp(container.id) },

@@ -17,7 +17,7 @@ function without(environment: readonly string[], name: string): readonly string[
  * @throws InvalidParameter the working directory leads through a descriptor; a variable or argument is malformed
  */
 export function buildExecProcess(
-  spec: OciSpec,
+  spec: Pick<OciSpec, "process">,
   exec: Parameters<RuntimeSpecs["buildExecProcess"]>[1],
   available: readonly string[],
 ): OciProcess {

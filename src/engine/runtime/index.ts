@@ -87,7 +87,7 @@ export interface RuntimeSpecs {
   buildSpec(input: SpecInput): OciSpec;
   /** The process of an exec in a container that runs with `spec`. */
   buildExecProcess(
-    spec: OciSpec,
+    spec: Pick<OciSpec, "process">,
     exec: {
       readonly args: readonly string[];
       readonly env: readonly string[];
