@@ -91,7 +91,8 @@ bool mount_hide_unified(void) {
   // The new mount's parent is the hierarchy itself: shared, it would carry the mount to the host.
   if (mount(NULL, unified, NULL, MS_PRIVATE, NULL) != 0)
     return errno == EINVAL || errno == ENOENT;
-  return mount("/sys/fs/cgroup", unified, NULL, MS_BIND, NULL) == 0;
+  // Not a bind of something that is there: the runtime makes a directory in it for every container.
+  return mount("gantry", unified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=1m") == 0;
 }
 
 // fsconfig takes values of at most 255 bytes; a longer path goes through a descriptor.
@@ -188,6 +189,17 @@ static int overlay_old(const struct options *o, const char *target) {
   return result;
 }
 
+static bool make_points(const char *target, char reason[REASON_SIZE]) {
+  int root = open(target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (root < 0) {
+    fail(reason, "open %s: %s", target, strerror(errno));
+    return false;
+  }
+  bool ok = mount_points_make(root, reason);
+  close(root);
+  return ok;
+}
+
 bool mount_root(struct shim *s, char reason[REASON_SIZE]) {
   char target[PATH_SIZE];
   run_path(s, "rootfs", target);
@@ -200,7 +212,7 @@ bool mount_root(struct shim *s, char reason[REASON_SIZE]) {
     result = overlay_old(&s->options, target);
   if (result != 0)
     fail(reason, "mount overlay (upper %s) at %s: %s", s->options.upper, target, strerror(errno));
-  return result == 0;
+  return result == 0 && (s->options.readonly || make_points(target, reason));
 }
 
 void mount_leave(struct shim *s) {

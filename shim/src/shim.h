@@ -62,6 +62,7 @@ struct options {
   const char *host_interface, *bridge, *interface, *mac, *address, *gateway;
   int64_t mtu;
   const char *runtime, *state_root;
+  const char *state; // the runtime's directory of this container, when removing it is all that deleting does; or NULL
   bool hides_unified;
   bool tty, stdin_open, stdin_once;
   int64_t rows, columns;
@@ -247,11 +248,13 @@ void runtime_start(struct process *);
 /** A runtime process of ours has ended. True: it was one. */
 bool runtime_ended(struct shim *, pid_t, int status);
 
-// ---- mount.c, net.c ----
+// ---- mount.c, mount-points.c, net.c ----
 
 bool mount_private(struct shim *, char reason[REASON_SIZE]);
 bool mount_root(struct shim *, char reason[REASON_SIZE]);
 bool mount_hide_unified(void);
+/** Makes /dev, /proc, /sys, /etc and the engine's files in it what they must be; `root` is the container's root. */
+bool mount_points_make(int root, char reason[REASON_SIZE]);
 /** Gives up the own mount namespace: what the host unmounts must not be kept busy here. */
 void mount_leave(struct shim *);
 bool net_setup(struct shim *, char reason[REASON_SIZE]);
