@@ -68,6 +68,24 @@ void exit_record(struct shim *s) {
 
 // ---- clean-up ----
 
+// The runtime's own record of a container that has ended: a directory of files. What cannot be taken away like this is
+// the runtime's to delete.
+static bool remove_state(const char *path) {
+  int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+  if (dir == NULL) {
+    if (fd >= 0)
+      close(fd);
+    return false;
+  }
+  struct dirent *e;
+  while ((e = readdir(dir)) != NULL)
+    if (e->d_type != DT_DIR)
+      unlinkat(fd, e->d_name, 0);
+  closedir(dir);
+  return rmdir(path) == 0;
+}
+
 static void cleanup_step(struct timer *t);
 
 void cleanup_begin(struct shim *s) {
@@ -86,7 +104,9 @@ void cleanup_begin(struct shim *s) {
   unlinkat(s->run_fd, "runtime.log", 0);
   if (s->ran && s->init.pid == 0)
     reap_kill_children();
-  if (s->ran)
+  // A start that failed may have left more than its record.
+  bool removed = s->init.pid > 0 && s->options.state != NULL && remove_state(s->options.state);
+  if (s->ran && !removed)
     s->delete_pid = runtime_launch(s, tail, none, true);
   if (s->delete_pid > 0) {
     loop_arm(&s->loop, &s->cleanup, DELETE_LIMIT_MS);

@@ -78,6 +78,7 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
   o->readonly = field_flag(f, "ro");
   o->runtime = field_get(f, "runtime");
   o->state_root = field_get(f, "runtime.root");
+  o->state = field_get(f, "runtime.state");
   o->hides_unified = field_flag(f, "hide");
   o->tty = field_flag(f, "tty");
   o->stdin_open = field_flag(f, "stdin");
@@ -102,6 +103,8 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
     wrong = "runtime";
   else if (!is_path(o->state_root))
     wrong = "runtime.root";
+  else if (o->state != NULL && !is_path(o->state))
+    wrong = "runtime.state";
   else if (o->log_path != NULL && !is_path(o->log_path))
     wrong = "log";
   else if (!field_number(f, "log.max", 0, INT64_MAX, 0, &o->log_max_bytes))

@@ -182,6 +182,7 @@ export class ShimWorld {
         path: setup.runtimePath ?? "/usr/bin/crun",
         args: [],
         stateRoot: join(this.dir, "state"),
+        stateDir: setup.runtimePath === undefined ? join(this.dir, "state", id) : undefined,
         hidesUnifiedCgroup: this.host.hybrid,
       },
       tty: setup.tty ?? false,

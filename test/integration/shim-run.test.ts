@@ -38,6 +38,17 @@ test("output, log, exit code and exit record agree; only config.json stays in th
   assert.deepEqual(readdirSync(join(ran.container.dir, "data")).sort(), ["exit", "json.log"]);
 });
 
+test("the runtime's record and the cgroups are gone with the shim, and nothing is left where crun looks for cgroup2", async () => {
+  const { container } = await runToEnd(world, { args: ["true"] });
+  const { runtime, cgroups, id } = container.options;
+  assert.deepEqual(
+    existsSync(runtime.stateRoot) ? readdirSync(runtime.stateRoot).filter((name) => name === id) : [],
+    [],
+  );
+  assert.deepEqual(cgroups.filter(existsSync), []);
+  if (runtime.hidesUnifiedCgroup) assert.equal(existsSync(join("/sys/fs/cgroup", world.cgroupParent, id)), false);
+});
+
 test("a signal ends the container with 128 + n", async () => {
   for (const signal of [9, 15]) {
     const c = await world.spawn({ args: ["sh", "-c", "trap 'exit 7' USR1; echo ready; while :; do sleep 0.01; done"] });
@@ -114,7 +125,9 @@ exec sleep 1000
   writeFileSync(hanging, script, { mode: 0o755 });
   const c = await world.spawn({ args: ["true"], runtimePath: hanging });
   const run = c.shim.run();
-  while (!existsSync(join(world.dir, "orphan"))) await new Promise((resolve) => setTimeout(resolve, 10));
+  const told = (): boolean =>
+    existsSync(join(world.dir, "orphan")) && readFileSync(join(world.dir, "orphan")).length > 0;
+  while (!told()) await new Promise((resolve) => setTimeout(resolve, 10));
   await c.shim.abandon();
   const result = await run;
   assert.ok("failure" in result);

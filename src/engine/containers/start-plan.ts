@@ -113,6 +113,7 @@ export function planShim(room: Room, record: ContainerRecord, plan: StartPlan, n
       path: runtime.path,
       args: runtime.args,
       stateRoot: room.runtimeRoot(),
+      stateDir: runtime.isCrun ? join(room.runtimeRoot(), id) : undefined,
       hidesUnifiedCgroup: room.deps.facts.hybrid && runtime.isCrun,
     },
     tty: config.Tty === true,

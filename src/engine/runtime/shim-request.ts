@@ -35,6 +35,7 @@ export function spawnFields(options: ShimOptions): Field[] {
     ["runtime", runtime.path],
     ...runtime.args.map((arg): Field => ["runtime.arg", arg]),
     ["runtime.root", runtime.stateRoot],
+    ["runtime.state", runtime.stateDir],
     ["hide", flag(runtime.hidesUnifiedCgroup)],
     ["tty", flag(options.tty)],
     ["stdin", flag(options.stdin)],

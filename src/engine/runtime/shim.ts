@@ -53,6 +53,11 @@ export interface ShimOptions {
     readonly path: string;
     readonly args: readonly string[];
     readonly stateRoot: string;
+    /**
+     * What the runtime keeps of this container, when removing that directory and the cgroups is all that its `delete` does:
+     * the shim does so itself and spares a process.
+     */
+    readonly stateDir?: string | undefined;
     readonly hidesUnifiedCgroup: boolean;
   };
   readonly tty: boolean;
