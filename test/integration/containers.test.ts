@@ -141,6 +141,12 @@ test("wait: not-running at once, next-exit at the end, removed after the removal
   assert.deepEqual(await removed, { StatusCode: 4 });
 });
 
+test("wait for the removal of a container that could not start says its code and no error: run --rm reports it once", async () => {
+  const { code, stderr } = await daemon.docker(["run", "--rm", "busybox", "no-such-command"]);
+  assert.equal(code, 127);
+  assert.equal(stderr.split("executable file not found").length, 2, stderr);
+});
+
 test("restart policies: on-failure counts, a manual stop ends it, unless-stopped and always go on", async () => {
   await create("failing", {
     Cmd: ["false"],
