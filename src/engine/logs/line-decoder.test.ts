@@ -182,3 +182,27 @@ test("merging changes the frames and nothing else, whatever the lines are", () =
     { numRuns: 60 },
   );
 });
+
+test("a time without its last zeros is shown with them, and compared by its value", () => {
+  const times = ["2026-11-27T21:33:19Z", "2026-11-27T21:33:19.5Z", "2026-11-27T21:33:19.50000001Z"];
+  const input = times.map((time, n) => line(`${n}`, "stdout", time)).join("");
+  assert.deepEqual(frames(decode(input, { timestamps: true })), [
+    [1, "2026-11-27T21:33:19.000000000Z 0"],
+    [1, "2026-11-27T21:33:19.500000000Z 1"],
+    [1, "2026-11-27T21:33:19.500000010Z 2"],
+  ]);
+  const at = 1795815199n * 1_000_000_000n;
+  assert.deepEqual(
+    frames(decode(input, { sinceNs: at + 500_000_000n })).map(([, text]) => text),
+    ["1", "2"],
+  );
+  assert.deepEqual(
+    frames(decode(input, { untilNs: at + 500_000_000n })).map(([, text]) => text),
+    ["0", "1"],
+  );
+});
+
+test("a line cut in its time is skipped", () => {
+  const cut = line("cut").slice(0, -8);
+  assert.deepEqual(frames(decode(`${cut}\n${line("whole")}`)), [[1, "whole"]]);
+});

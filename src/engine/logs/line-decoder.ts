@@ -1,5 +1,5 @@
 // Turns json-file lines into stdcopy frames, many at a time: the hot path of `logs`. A line that the shim wrote,
-// {"log":"…","stream":"stdout","time":"<30 bytes>"}\n, is taken apart byte by byte without a string or a parser;
+// {"log":"…","stream":"stdout","time":"<up to 30 bytes>"}\n, is taken apart byte by byte without a string or a parser;
 // any other layout goes through JSON.parse; what is no JSON (a line cut by a crash, a run of NULs) is skipped.
 
 import { parseRfc3339, renderRfc3339Nano } from "../../base/time.ts";
@@ -24,10 +24,12 @@ const backslash = 0x5c;
 
 /** No line is added to a merged frame that is as long; lines are up to 16 KiB. */
 const fullFrameBytes = 32 << 10;
-/** Bytes of a time with nine digits: "2026-11-27T21:33:19.424371604Z". */
+/** Bytes of a time with nine digits: "2026-11-27T21:33:19.424371604Z". Zeros at the end are not written: one in ten is shorter. */
 const timeLength = 30;
-/** From the quote that ends the text to the newline, in the shim's own layout. */
-const tailLength = 60;
+/** Of its part before the fraction. */
+const secondsLength = 19;
+/** From the quote that ends the text to the time, in the shim's own layout. */
+const timeAt = 28;
 /** Bytes of a line that are not its text: less than this is never written by anybody. */
 const leastOverhead = 56;
 
@@ -129,29 +131,30 @@ export class LineDecoder {
           ordinary = false;
         }
       }
+      const time = p + timeAt;
+      const zulu = ordinary ? endOfTime(src, time) : 0;
       if (
         ordinary &&
-        src[p + tailLength] === newline &&
+        src[zulu + 3] === newline &&
         src[p + 2] === quote &&
         src[p + 3] === 0x73 &&
         src[p + 11] === quote &&
         src[p + 18] === quote &&
         src[p + 21] === 0x74 &&
         src[p + 27] === quote &&
-        src[p + 57] === 0x5a &&
-        src[p + 58] === quote
+        src[zulu] === 0x5a &&
+        src[zulu + 1] === quote
       ) {
-        i = p + tailLength + 1;
+        i = zulu + 4;
         const isStdout = src[p + 15] === 0x6f;
-        const time = p + 28;
-        if (until !== undefined && compareTime(src, time, until) > 0) {
+        if (until !== undefined && compareTime(src, time, zulu, until) > 0) {
           this.#done = true;
           return dst.subarray(0, frame);
         }
         if (isStdout ? !stdout : !stderr) o = frame;
-        else if (since !== undefined && compareTime(src, time, since) < 0) o = frame;
+        else if (since !== undefined && compareTime(src, time, zulu, since) < 0) o = frame;
         else {
-          if (timestamps) putTime(dst, raw || joins ? frame : frame + 8, src, time);
+          if (timestamps) putTime(dst, raw || joins ? frame : frame + 8, src, time, zulu);
           if (!raw && joins && dst[open] === (isStdout ? 1 : 2)) putHeader(dst, open, isStdout, o - open - 8);
           else if (!raw) {
             if (joins) {
@@ -223,15 +226,33 @@ function putHeader(dst: Buffer, at: number, isStdout: boolean, length: number): 
   dst[at + 7] = length & 0xff;
 }
 
-function putTime(dst: Buffer, at: number, src: Buffer, from: number): void {
-  src.copy(dst, at, from, from + timeLength);
+/** Where the Z of the time at `from` should be: behind nine digits, or behind fewer. */
+function endOfTime(src: Buffer, from: number): number {
+  const longest = from + timeLength - 1;
+  if (src[longest] === 0x5a) return longest;
+  let at = from + secondsLength;
+  if (src[at] === 0x2e) {
+    do at++;
+    while (at < longest && (src[at] ?? 0) >= 0x30 && (src[at] ?? 0) <= 0x39);
+  }
+  return at;
+}
+
+/** The byte at `k` of a time that ends with the Z at `zulu`, as if it had nine digits. */
+function timeByte(src: Buffer, from: number, zulu: number, k: number): number {
+  if (from + k < zulu) return src[from + k] ?? 0;
+  return k === timeLength - 1 ? 0x5a : k === secondsLength ? 0x2e : 0x30;
+}
+
+function putTime(dst: Buffer, at: number, src: Buffer, from: number, zulu: number): void {
+  for (let k = 0; k < timeLength; k++) dst[at + k] = timeByte(src, from, zulu, k);
   dst[at + timeLength] = 0x20;
 }
 
-/** Times of equal length in UTC compare as texts. */
-function compareTime(src: Buffer, at: number, other: Uint8Array): number {
+/** Times in UTC with as many digits compare as texts. */
+function compareTime(src: Buffer, from: number, zulu: number, other: Uint8Array): number {
   for (let k = 0; k < timeLength; k++) {
-    const difference = (src[at + k] ?? 0) - (other[k] ?? 0);
+    const difference = timeByte(src, from, zulu, k) - (other[k] ?? 0);
     if (difference !== 0) return difference;
   }
   return 0;
