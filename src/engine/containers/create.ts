@@ -5,7 +5,7 @@ import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { type ContainerId, newContainerId } from "../../base/ids.ts";
 import { nowRfc3339Nano, zeroTime } from "../../base/time.ts";
-import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
+import type { ContainerConfig, HostConfig, NetworkingConfig } from "../../spec/docker/container.ts";
 import type { ImageConfig } from "../../spec/docker/image.ts";
 import type { CreateContainerRequest } from "../api/ports.ts";
 import type { ResolvedImage } from "../images/index.ts";
@@ -16,6 +16,7 @@ import { mergeConfig, unsupportedOfImage } from "./merge-config.ts";
 import { commandOf, type ContainerRecord, renderContainerRow } from "./model.ts";
 import { mountPointsOf } from "./mount-points.ts";
 import { inventName, nameInUse, parseName } from "./names.ts";
+import { type PlannedNetworking, planNetworking } from "./networking.ts";
 import { pinMode } from "./resolve.ts";
 import type { Room } from "./room.ts";
 import { parseSignal } from "./signals.ts";
@@ -34,7 +35,6 @@ export async function createContainer(
   const { images, snapshots, store } = room.deps;
   await using undo = new AsyncDisposableStack();
   const id = newContainerId();
-  const name = request.name === undefined || request.name === "" ? undefined : parseName(request.name);
   const asked = request.config.Image ?? "";
   if (Object.keys(request.config).length === 0)
     throw new EngineError("InvalidParameter", "config cannot be empty in order to create a container");
@@ -44,18 +44,20 @@ export async function createContainer(
   const hostConfig = fillHostConfig(request.hostConfig, room.deps.config, room.deps.facts, (mode) =>
     pinMode(room, mode),
   );
-  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig);
+  const networking = planNetworking(request.config, hostConfig.NetworkMode ?? "", request.networkingConfig);
+  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig, networking);
   signal.throwIfAborted();
 
+  const name = request.name === undefined || request.name === "" ? undefined : parseName(request.name);
   const taken = name ?? inventName((candidate) => room.names.has(candidate));
   const holder = room.names.get(taken);
   if (holder !== undefined) throw nameInUse(taken, holder);
   room.names.set(taken, id);
   undo.defer(() => void room.names.delete(taken));
 
-  const merged = mergeConfig(request.config, image.config.config ?? {});
+  const merged = mergeConfig(networking.config, image.config.config ?? {});
   const config: ContainerConfig = { ...merged, Hostname: hostnameOf(id, merged.Hostname, hostConfig) };
-  const record = newRecord(id, taken, image, config, hostConfig, request);
+  const record = newRecord(id, taken, image, config, hostConfig, networking.networkingConfig);
   await failpoint("container.create.decided");
   const layer = await snapshots.prepare(id, image.topLayer);
   undo.defer(() => layer.undo());
@@ -78,6 +80,7 @@ async function validate(
   request: CreateContainerRequest,
   image: ImageConfig,
   hostConfig: HostConfig,
+  networking: PlannedNetworking,
 ): Promise<readonly string[]> {
   const { specs, networks, facts, config } = room.deps;
   const merged = mergeConfig(request.config, image);
@@ -85,23 +88,20 @@ async function validate(
   const verdict = specs.validate({ ...request.config, WorkingDir: merged.WorkingDir ?? "" }, request.hostConfig, facts);
   const invalid = [
     ...verdict.invalid,
-    ...networks.validate(request.config, request.hostConfig, request.networkingConfig),
+    ...networks.validate(request.config, request.hostConfig, networking.networkingConfig),
+    ...networking.invalid,
     ...complaints(room, merged, hostConfig),
     ...(await missingSources(request.hostConfig)),
   ];
   if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));
-  const unsupported = [...verdict.unsupported, ...unsupportedOfImage(request.config, image)];
+  const unsupported = [...verdict.unsupported, ...networking.unsupported, ...unsupportedOfImage(request.config, image)];
   if (hostConfig.Init === true && config.initPath === undefined)
     unsupported.push("HostConfig.Init (no init program is installed)");
   if (unsupported.length > 0) {
     const verb = unsupported.length > 1 ? "are" : "is";
     throw new EngineError("NotImplemented", `${unsupported.join(", ")} ${verb} not supported yet`);
   }
-  const macWarning =
-    (request.config.MacAddress ?? "") === ""
-      ? []
-      : ["The container-wide MacAddress field is now deprecated. It should be specified in EndpointsConfig instead."];
-  return [...verdict.warnings, ...macWarning];
+  return [...verdict.warnings, ...networking.warnings];
 }
 
 function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig): readonly string[] {
@@ -145,7 +145,7 @@ function newRecord(
   image: ResolvedImage,
   config: ContainerConfig,
   hostConfig: HostConfig,
-  request: CreateContainerRequest,
+  networkingConfig: NetworkingConfig,
 ): ContainerRecord {
   return {
     id,
@@ -154,7 +154,7 @@ function newRecord(
     imageId: image.id,
     config,
     hostConfig,
-    networkingConfig: request.networkingConfig,
+    networkingConfig,
     mounts: mountPointsOf(hostConfig),
     ...commandOf(config),
     state: {

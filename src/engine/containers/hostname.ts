@@ -4,8 +4,8 @@ import { hostname } from "node:os";
 import { type ContainerId, shortId } from "../../base/ids.ts";
 import type { HostConfig } from "../../spec/docker/container.ts";
 
-/** The one asked for; the host's own on the host's network or UTS namespace; else the short id. */
+/** The one asked for; the host's own on the host's network; else the short id, which a container in the host's UTS namespace never sees. */
 export function hostnameOf(id: ContainerId, asked: string | undefined, hostConfig: HostConfig): string {
   if (asked !== undefined && asked !== "") return asked;
-  return hostConfig.NetworkMode === "host" || hostConfig.UTSMode === "host" ? hostname() : shortId(id);
+  return hostConfig.NetworkMode === "host" ? hostname() : shortId(id);
 }

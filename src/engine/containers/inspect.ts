@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { ContainerId } from "../../base/ids.ts";
 import type { ContainerInspectResponse } from "../../spec/docker/container.ts";
 import type { Container } from "./container.ts";
-import type { ContainerRecord } from "./model.ts";
+import { type ContainerRecord, startWasTried } from "./model.ts";
+import { macAddressOf } from "./networking.ts";
 import { renderConfig, renderHostConfig } from "./render-config.ts";
 import type { Room } from "./room.ts";
 import { isActive } from "./state.ts";
@@ -16,8 +17,8 @@ export async function inspectContainer(room: Room, id: ContainerId, size: boolea
   const container = room.get(id);
   const { record } = container;
   const usage = size ? await room.deps.snapshots.usage(id) : undefined;
-  const { config, hostConfig, state } = record;
-  const wasStarted = state.startedAt !== "0001-01-01T00:00:00Z" || state.error !== "";
+  const { config, hostConfig } = record;
+  const wasStarted = startWasTried(record);
   const file = (name: string): string => (wasStarted ? join(room.dataDir(fileOwner(room, record)), name) : "");
   return {
     Id: id,
@@ -42,8 +43,11 @@ export async function inspectContainer(room: Room, id: ContainerId, size: boolea
     GraphDriver: renderDriver(room, record),
     ...(usage === undefined ? {} : { SizeRw: usage.writableBytes, SizeRootFs: usage.totalBytes }),
     Mounts: record.mounts,
-    Config: renderConfig(config),
-    NetworkSettings: room.deps.networks.settings(id, hostConfig).settings,
+    Config: renderConfig({
+      ...config,
+      MacAddress: macAddressOf(hostConfig.NetworkMode ?? "", record.networkingConfig),
+    }),
+    NetworkSettings: room.deps.networks.settings(id, hostConfig, record.networkingConfig, wasStarted).settings,
   };
 }
 

@@ -47,9 +47,7 @@ test("each filter selects as dockerd's does", async () => {
     [{ network: [networkId.slice(0, 6)] }, true],
     [{ network: ["none"] }, false],
     [{ publish: ["80"] }, false],
-    [{ expose: ["80"] }, true],
-    [{ expose: ["79-81/tcp"] }, true],
-    [{ expose: ["80/udp"] }, false],
+    [{ expose: ["80"] }, false],
     [{ "is-task": ["false"] }, true],
     [{ "is-task": ["true"] }, false],
     [{ isolation: ["anything"] }, true],
@@ -58,6 +56,18 @@ test("each filter selects as dockerd's does", async () => {
   for (const [entries, expected] of rows) {
     const matches = await parseListFilters(filters(entries), context);
     assert.equal(matches(record), expected, JSON.stringify(entries));
+  }
+});
+
+test("ports are exposed while their container runs", async () => {
+  const running = { ...record, state: { ...record.state, status: "running" } } as const;
+  for (const [value, expected] of [
+    ["80", true],
+    ["79-81/tcp", true],
+    ["80/udp", false],
+  ] as const) {
+    const matches = await parseListFilters(filters({ expose: [value] }), context);
+    assert.equal(matches(running), expected, value);
   }
 });
 
@@ -91,10 +101,10 @@ test("a pattern that could run for ever is taken as a text", async () => {
   assert.equal(matches({ ...record, name: `x${evil}` }), true);
 });
 
-test("filters about the past speak of all containers", () => {
+test("of all filters only the state's speaks of containers that do not run", () => {
   assert.deepEqual(
     ["status", "exited", "before", "since", "name", "label"].filter((key) => impliesAll(filters({ [key]: ["x"] }))),
-    ["status", "exited", "before", "since"],
+    ["status"],
   );
 });
 

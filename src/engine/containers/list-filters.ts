@@ -7,6 +7,7 @@ import { parseRfc3339 } from "../../base/time.ts";
 import { parseGoDuration } from "../../base/units.ts";
 import type { Filters } from "../api/ports.ts";
 import type { ContainerRecord } from "./model.ts";
+import { isActive } from "./state.ts";
 
 /** What the filters need of the other rooms. */
 export interface FilterContext {
@@ -40,9 +41,9 @@ const known = [
   "expose",
 ];
 
-/** Whether the filters speak of containers that do not run, so that `all` is meant. */
+/** Whether the filters mean containers of all states; with any other filter, dockerd keeps to those that run. */
 export function impliesAll(filters: Filters): boolean {
-  return ["status", "exited", "before", "since"].some((key) => (filters.get(key) ?? []).length > 0);
+  return (filters.get("status") ?? []).length > 0;
 }
 
 /**
@@ -133,7 +134,9 @@ async function parseOne(key: string, values: readonly string[], context: FilterC
       return () => false;
     case "expose": {
       const ports = new Set(values.flatMap((value) => parsePorts("expose", value)));
-      return ({ config }) => Object.keys(config.ExposedPorts ?? {}).some((port) => ports.has(port));
+      // As in dockerd, ports are exposed only while their container runs.
+      return ({ config, state }) =>
+        isActive(state.status) && Object.keys(config.ExposedPorts ?? {}).some((port) => ports.has(port));
     }
     default:
       // isolation means something on Windows only.

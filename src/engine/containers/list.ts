@@ -6,7 +6,7 @@ import type { ContainerSummary, NetworkSettings } from "../../spec/docker/contai
 import type { ListContainersRequest } from "../api/ports.ts";
 import type { Container } from "./container.ts";
 import { type FilterContext, impliesAll, parseListFilters } from "./list-filters.ts";
-import type { ContainerRecord } from "./model.ts";
+import { type ContainerRecord, startWasTried } from "./model.ts";
 import { resolveContainer } from "./resolve.ts";
 import type { Room } from "./room.ts";
 import { isActive } from "./state.ts";
@@ -78,8 +78,9 @@ function portsOf({ config, state }: ContainerRecord): ContainerSummary["Ports"] 
   });
 }
 
-function settingsOf(room: Room, { id, hostConfig }: ContainerRecord): NetworkSettings {
-  return room.deps.networks.settings(id, hostConfig).settings;
+function settingsOf(room: Room, record: ContainerRecord): NetworkSettings {
+  const { id, hostConfig, networkingConfig } = record;
+  return room.deps.networks.settings(id, hostConfig, networkingConfig, startWasTried(record)).settings;
 }
 
 function filterContext(room: Room): FilterContext {

@@ -17,8 +17,9 @@ const image: ImageConfig = {
 };
 
 test("an empty request takes everything from the image", () => {
-  assert.deepEqual(mergeConfig({ Image: "x" }, image), {
+  assert.deepEqual(mergeConfig({ Image: "x", Volumes: {} }, image), {
     Image: "x",
+    Volumes: null,
     User: "web",
     ExposedPorts: { "80/tcp": {} },
     Env: ["PATH=/bin", "LANG=C"],

@@ -10,6 +10,7 @@ export function mergeConfig(request: ContainerConfig, image: ImageConfig): Conta
   if (!request.User) merged.User = image.User ?? "";
   const ports = { ...image.ExposedPorts, ...request.ExposedPorts };
   if (Object.keys(ports).length > 0) merged.ExposedPorts = ports;
+  if (Object.keys(request.Volumes ?? {}).length === 0) merged.Volumes = image.Volumes ?? null;
   merged.Env = mergeEnvironment(request.Env ?? [], image.Env ?? []);
   merged.Labels = { ...image.Labels, ...request.Labels };
   if (isEmpty(request.Entrypoint)) {

@@ -4,6 +4,7 @@
 import { EngineError } from "../../base/errors.ts";
 import { type ContainerId, parseContainerId } from "../../base/ids.ts";
 import { type Digest, parseDigest } from "../../base/digest.ts";
+import { zeroTime } from "../../base/time.ts";
 import type { ContainerConfig, HostConfig, MountPoint, NetworkingConfig } from "../../spec/docker/container.ts";
 import type { ProcessIdentity } from "../runtime/index.ts";
 import type { Change, Tables } from "../store/index.ts";
@@ -71,6 +72,11 @@ export function parseContainerRow(row: Tables["containers"]): ContainerRecord {
       ? cause
       : new EngineError("DataLoss", `${what} cannot be read`, { cause });
   }
+}
+
+/** Whether it has run, or a start has failed: files and addresses were made for it. */
+export function startWasTried({ state }: ContainerRecord): boolean {
+  return state.startedAt !== zeroTime || state.error !== "";
 }
 
 /** The command line of the first process. */

@@ -61,7 +61,7 @@ export function renderHostConfig(host: HostConfig): HostConfig {
     GroupAdd: host.GroupAdd ?? null,
     IpcMode: host.IpcMode ?? "",
     Cgroup: host.Cgroup ?? "",
-    Links: host.Links ?? null,
+    Links: (host.Links ?? []).length > 0 ? (host.Links ?? null) : null,
     OomScoreAdj: host.OomScoreAdj ?? 0,
     PidMode: host.PidMode ?? "",
     Privileged: privileged,

@@ -96,8 +96,18 @@ export interface Networks extends NetworksPort {
   connect(request: NetworkRequest): Promise<Connection>;
   /** Rows that free the container's addresses; also abandons a connect that was not committed. */
   release(id: ContainerId): readonly Change[];
-  /** Endpoints as committed, for a container that runs; empty settings where it has none. */
-  settings(id: ContainerId, hostConfig: HostConfig): { readonly settings: NetworkSettings };
+  /**
+   * Endpoints as committed, for a container that runs; empty settings where it has none.
+   *
+   * @param asked      what the request says about the endpoint
+   * @param wasStarted false: it never ran, and only what was asked for is shown
+   */
+  settings(
+    id: ContainerId,
+    hostConfig: HostConfig,
+    asked?: NetworkingConfig,
+    wasStarted?: boolean,
+  ): { readonly settings: NetworkSettings };
   /**
    * @param address the container's own address without prefix, where it has one
    * @throws InvalidParameter host-gateway is asked for, and there is no bridge that would be it

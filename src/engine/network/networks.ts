@@ -25,7 +25,7 @@ import {
   renderEndpointRow,
   renderNetworkRow,
 } from "./record.ts";
-import { derivedId, renderEndpoint, renderMember, renderNetwork, renderSettings } from "./render.ts";
+import { derivedId, renderEndpoint, renderMember, renderNetwork, renderSettings, renderUnused } from "./render.ts";
 import { macOfAddress, parseAddress, parseMac, parseSubnet, renderAddress, renderSubnet } from "./subnet.ts";
 import { parseNetworkMode, validateNetwork } from "./validate.ts";
 
@@ -263,7 +263,12 @@ class BuiltInNetworks implements Networks {
     return endpoint === undefined ? [] : [{ delete: "endpoints", key: endpoint.id }];
   }
 
-  settings(id: ContainerId, hostConfig: HostConfig): { readonly settings: NetworkSettings } {
+  settings(
+    id: ContainerId,
+    hostConfig: HostConfig,
+    asked: NetworkingConfig = {},
+    wasStarted = true,
+  ): { readonly settings: NetworkSettings } {
     const mode = parseNetworkMode(hostConfig.NetworkMode);
     if (mode.kind === "container") return { settings: renderSettings("", "", {}, undefined) };
     const user = this.#deps.users.get(id);
@@ -276,10 +281,17 @@ class BuiltInNetworks implements Networks {
     }
     const name = record?.name ?? mode.name;
     const networkId = record?.id ?? "";
-    if (user === undefined)
-      return { settings: renderSettings("", "", { [name]: renderEndpoint(networkId, "", undefined) }, undefined) };
+    const wanted = asked.EndpointsConfig?.[mode.name] ?? {};
+    if (user === undefined && !wasStarted) {
+      const settings = renderSettings("", "", { [name]: renderUnused(wanted) }, undefined);
+      return { settings: name === "bridge" ? { ...settings, MacAddress: wanted.MacAddress ?? "" } : settings };
+    }
+    if (user === undefined) {
+      const endpoints = { [name]: renderEndpoint(networkId, "", undefined, wanted) };
+      return { settings: renderSettings("", "", endpoints, undefined) };
+    }
     const endpointId = endpoint?.id ?? derivedId("endpoint", id, networkId);
-    const endpoints = { [name]: renderEndpoint(networkId, endpointId, endpoint) };
+    const endpoints = { [name]: renderEndpoint(networkId, endpointId, endpoint, wanted) };
     const sandboxKey = `/proc/${user.pid}/ns/net`;
     return { settings: renderSettings(derivedId("sandbox", id), sandboxKey, endpoints, endpoint) };
   }

@@ -59,15 +59,26 @@ const noEndpoint = {
   DNSNames: null,
 } as const satisfies EndpointSettings;
 
+/** What of an endpoint's settings the client has a say in and keeps, whatever happens to the container. */
+function renderAsked({ IPAMConfig, Aliases, GwPriority }: EndpointSettings): EndpointSettings {
+  return { ...noEndpoint, IPAMConfig: IPAMConfig ?? null, Aliases: Aliases ?? null, GwPriority: GwPriority ?? 0 };
+}
+
+/** The endpoint of a container that never ran. */
+export function renderUnused(asked: EndpointSettings): EndpointSettings {
+  return { ...renderAsked(asked), MacAddress: asked.MacAddress ?? "" };
+}
+
 /** A container's place on a network; `endpoint` undefined where it has no address, `endpointId` "" when it does not run. */
 export function renderEndpoint(
   networkId: string,
   endpointId: string,
   endpoint: Endpoint | undefined,
+  asked: EndpointSettings = {},
 ): EndpointSettings {
-  if (endpoint === undefined) return { ...noEndpoint, NetworkID: networkId, EndpointID: endpointId };
+  if (endpoint === undefined) return { ...renderAsked(asked), NetworkID: networkId, EndpointID: endpointId };
   return {
-    ...noEndpoint,
+    ...renderAsked(asked),
     MacAddress: endpoint.mac,
     NetworkID: networkId,
     EndpointID: endpoint.id,

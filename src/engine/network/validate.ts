@@ -66,9 +66,7 @@ function complainAboutEndpoint(network: string, settings: EndpointSettings): rea
     );
   if (builtIn && isFilled(settings.Aliases))
     wrong.push("network-scoped alias is supported only for containers in user defined networks");
-  if (builtIn && isFilled(settings.Links)) wrong.push("links are not supported on this network");
   if (isFilled(asked?.LinkLocalIPs)) wrong.push("link-local addresses are not supported");
-  if (Object.keys(settings.DriverOpts ?? {}).length > 0) wrong.push("endpoint driver options are not supported");
   const complaints: string[] = [];
   const mac = settings.MacAddress ?? "";
   if (mac !== "" && parseMac(mac) === undefined)

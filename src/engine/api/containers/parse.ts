@@ -38,12 +38,14 @@ export async function parseCreate(exchange: Exchange): Promise<CreateContainerRe
   const name = query.text("name");
   const platform = minor >= 41 ? query.text("platform") : "";
   if (platform !== "") checkPlatform(platform);
+  const hostConfig = asOfVersion(HostConfig ?? {}, minor);
   return {
     name: name === "" ? undefined : name,
     platform: platform === "" ? undefined : platform,
-    config,
-    hostConfig: asOfVersion(HostConfig ?? {}, minor),
-    networkingConfig: NetworkingConfig ?? {},
+    hostConfig,
+    ...(minor < 44
+      ? withContainerMac(config, hostConfig, NetworkingConfig ?? {})
+      : { config, networkingConfig: NetworkingConfig ?? {} }),
   };
 }
 
@@ -65,6 +67,28 @@ function asOfVersion(hostConfig: HostConfig, minor: number): HostConfig {
   if (minor < 40 && (result.IpcMode ?? "") === "") result = { ...result, IpcMode: "shareable" };
   if (minor < 25 && result.AutoRemove === true) result = { ...result, AutoRemove: false };
   return result;
+}
+
+/**
+ * Before 1.44 a MAC address was the container's and not its endpoint's.
+ *
+ * @throws InvalidParameter on a network without interfaces of the container's own
+ */
+function withContainerMac(
+  config: ContainerConfig,
+  hostConfig: HostConfig,
+  networking: NetworkingConfig,
+): { readonly config: ContainerConfig; readonly networkingConfig: NetworkingConfig } {
+  const { MacAddress, ...rest } = config;
+  const mac = MacAddress ?? "";
+  const mode = hostConfig.NetworkMode || "bridge";
+  if (mac !== "" && /^(?:host$|none$|container:)/.test(mode))
+    throw new EngineError("InvalidParameter", "conflicting options: mac-address and the network mode");
+  const endpoints = Object.fromEntries(
+    Object.entries(networking.EndpointsConfig ?? {}).map(([name, endpoint]) => [name, { ...endpoint, MacAddress: "" }]),
+  );
+  if (mac !== "") endpoints[mode] = { ...endpoints[mode], MacAddress: mac };
+  return { config: rest, networkingConfig: Object.keys(endpoints).length > 0 ? { EndpointsConfig: endpoints } : {} };
 }
 
 function omit(hostConfig: HostConfig, field: keyof HostConfig): HostConfig {
