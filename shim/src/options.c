@@ -79,6 +79,7 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
   o->runtime = field_get(f, "runtime");
   o->state_root = field_get(f, "runtime.root");
   o->state = field_get(f, "runtime.state");
+  o->seals = field_flag(f, "runtime.sealed");
   o->hides_unified = field_flag(f, "hide");
   o->tty = field_flag(f, "tty");
   o->stdin_open = field_flag(f, "stdin");

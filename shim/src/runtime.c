@@ -32,7 +32,8 @@ static _Noreturn void child(struct shim *s, const char **argv, const int fds[3],
   for (int i = 0; i < 3; i++)
     if (fds[i] >= 0)
       dup2(fds[i], i);
-  syscall(SYS_close_range, 3u, ~0u, 0u);
+  int program = s->program < 0 ? -1 : dup3(s->program, 3, O_CLOEXEC);
+  syscall(SYS_close_range, program < 0 ? 3u : 4u, ~0u, 0u);
   int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
   if (fd >= 0) {
     if (write(fd, "0", 1) < 0)
@@ -41,6 +42,8 @@ static _Noreturn void child(struct shim *s, const char **argv, const int fds[3],
   }
   if (own_mounts && s->options.hides_unified && !s->own_mounts && unshare(CLONE_NEWNS) == 0)
     mount_hide_unified();
+  if (program >= 0)
+    syscall(SYS_execveat, program, "", argv, environ, AT_EMPTY_PATH);
   execve(argv[0], (char *const *)argv, environ);
   *error = errno;
   _exit(127);

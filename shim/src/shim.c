@@ -39,10 +39,11 @@ static bool set_up(struct shim *s) {
          net_setup(s, s->setup_error);
 }
 
-_Noreturn void shim_main(const struct options *options, int listener, char *title, size_t title_size) {
+_Noreturn void shim_main(const struct options *options, int listener, int program, char *title, size_t title_size) {
   static struct shim shim;
   struct shim *s = &shim;
   s->options = *options;
+  s->program = program;
   s->log.fd = s->host_mounts = -1;
   memset(title, 0, title_size);
   snprintf(title, title_size, "gantry-shim %.12s", s->options.id);

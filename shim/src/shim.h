@@ -63,6 +63,7 @@ struct options {
   int64_t mtu;
   const char *runtime, *state_root;
   const char *state; // the runtime's directory of this container, when removing it is all that deleting does; or NULL
+  bool seals; // executes a sealed copy of the runtime
   bool hides_unified;
   bool tty, stdin_open, stdin_once;
   int64_t rows, columns;
@@ -72,6 +73,20 @@ struct options {
 
 /** Checks and points into a spawn request. False: `reason` says what is wrong. */
 bool options_parse(struct options *, const struct fields *, char reason[REASON_SIZE]);
+
+// ---- sealed.c ----
+
+/** The copy that was made last, and of what; `fd` −1: none. */
+struct sealed {
+  int fd;
+  dev_t device;
+  ino_t inode;
+  off_t size;
+  struct timespec changed;
+};
+
+/** A descriptor of the program's sealed copy, which stays the callee's; −1: there is none, execute the file. */
+int sealed_program(struct sealed *, const char *path);
 
 // ---- log.c ----
 
@@ -300,6 +315,7 @@ struct shim {
   struct loop loop;
   struct log log;
   int run_fd; // runDir, on the host's mount
+  int program; // the sealed copy of the runtime, or −1
   int host_mounts; // the host's mount namespace, −1 once left or never entered
   bool own_mounts;
   char setup_error[REASON_SIZE];
@@ -324,7 +340,8 @@ struct shim {
 };
 
 /** The life of a shim, from fork to exit. Never returns. */
-_Noreturn void shim_main(const struct options *, int listener, char *title, size_t title_size);
+/** @param program the sealed copy of the runtime, or −1 */
+_Noreturn void shim_main(const struct options *, int listener, int program, char *title, size_t title_size);
 int spawner_main(char *title, size_t title_size);
 
 /** `<runDir>/<name>` into `out`. */

@@ -124,19 +124,24 @@ failed:
   return -1;
 }
 
-static _Noreturn void become_shim(const struct options *o, int listener, char *title, size_t title_size) {
+static _Noreturn void become_shim(const struct options *o, int listener, int program, char *title, size_t title_size) {
   int null = open("/dev/null", O_RDWR);
   listener = fcntl(listener, F_DUPFD_CLOEXEC, 10);
+  program = program < 0 ? -1 : fcntl(program, F_DUPFD_CLOEXEC, 10);
   for (int i = 0; i < 3; i++)
     dup2(null, i);
   dup3(listener, 3, O_CLOEXEC);
-  if (syscall(SYS_close_range, 4u, ~0u, 0u) != 0)
-    for (int fd = 4; fd < 1024; fd++) // before Linux 5.9
+  if (program >= 0)
+    program = dup3(program, 4, O_CLOEXEC);
+  unsigned rest = program < 0 ? 4 : 5;
+  if (syscall(SYS_close_range, rest, ~0u, 0u) != 0)
+    for (int fd = (int)rest; fd < 1024; fd++) // before Linux 5.9
       close(fd);
-  shim_main(o, 3, title, title_size);
+  shim_main(o, 3, program, title, title_size);
 }
 
 static pid_t spawn(const struct fields *f, char *title, size_t title_size, char reason[REASON_SIZE]) {
+  static struct sealed sealed = {.fd = -1};
   struct options o;
   struct stat st;
   if (!options_parse(&o, f, reason))
@@ -148,9 +153,10 @@ static pid_t spawn(const struct fields *f, char *title, size_t title_size, char 
   int listener = listen_at(&o, reason);
   if (listener < 0)
     return -1;
+  int program = o.seals ? sealed_program(&sealed, o.runtime) : -1;
   pid_t pid = fork();
   if (pid == 0)
-    become_shim(&o, listener, title, title_size);
+    become_shim(&o, listener, program, title, title_size);
   if (pid < 0)
     fail(reason, "fork: %s", strerror(errno));
   close(listener);

@@ -184,6 +184,7 @@ export class ShimWorld {
         args: [],
         stateRoot: join(this.dir, "state"),
         stateDir: setup.runtimePath === undefined ? join(this.dir, "state", id) : undefined,
+        sealed: setup.runtimePath === undefined,
         hidesUnifiedCgroup: this.host.hybrid,
       },
       tty: setup.tty ?? false,

@@ -114,6 +114,7 @@ export function planShim(room: Room, record: ContainerRecord, plan: StartPlan, n
       args: runtime.args,
       stateRoot: room.runtimeRoot(),
       stateDir: runtime.isCrun ? join(room.runtimeRoot(), id) : undefined,
+      sealed: runtime.isCrun,
       hidesUnifiedCgroup: room.deps.facts.hybrid && runtime.isCrun,
     },
     tty: config.Tty === true,

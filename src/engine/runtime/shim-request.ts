@@ -36,6 +36,7 @@ export function spawnFields(options: ShimOptions): Field[] {
     ...runtime.args.map((arg): Field => ["runtime.arg", arg]),
     ["runtime.root", runtime.stateRoot],
     ["runtime.state", runtime.stateDir],
+    ["runtime.sealed", runtime.sealed === true ? "1" : undefined],
     ["hide", flag(runtime.hidesUnifiedCgroup)],
     ["tty", flag(options.tty)],
     ["stdin", flag(options.stdin)],

@@ -58,6 +58,8 @@ export interface ShimOptions {
      * the shim does so itself and spares a process.
      */
     readonly stateDir?: string | undefined;
+    /** Execute a sealed copy, for a runtime that otherwise makes one each time (crun). */
+    readonly sealed?: boolean;
     readonly hidesUnifiedCgroup: boolean;
   };
   readonly tty: boolean;
