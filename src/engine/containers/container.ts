@@ -48,7 +48,10 @@ export class Container {
   readonly clients = new Set<WaitingClient>();
   readonly exitWaiters = new Set<(result: ContainerWaitResponse) => void>();
   readonly removalWaiters = new Set<(result: ContainerWaitResponse) => void>();
+  /** Those that run or may be started. */
   readonly execs = new Map<ExecId, Exec>();
+  /** Those that have ended and can still be inspected. */
+  readonly pastExecs = new Set<ExecId>();
   /** Resolves when the last run's shim has left and its run directory is deleted; no later run begins before. */
   cleared: Promise<void> | undefined;
 

@@ -25,9 +25,20 @@ export function endExec(room: Room, container: Container, execId: ExecId, exitCo
 export function endExecs(room: Room, container: Container): void {
   for (const exec of container.execs.values()) {
     if (exec.state === "running" || exec.state === "starting") endExec(room, container, exec.id, killedExitCode);
-    // Never started: nobody can do that any more.
-    else closeExec(container, exec, undefined);
+    // Never started, and nobody can do that any more: as in dockerd, it is forgotten.
+    else forgetExec(room, container, exec);
   }
+}
+
+function forgetExec(room: Room, container: Container, exec: Exec): void {
+  closeExec(container, exec, undefined);
+  container.pastExecs.delete(exec.id);
+  room.execs.delete(exec.id);
+}
+
+/** A removed container's execs go with it. */
+export function forgetExecs(room: Room, container: Container): void {
+  for (const id of [...container.execs.keys(), ...container.pastExecs]) room.execs.delete(id);
 }
 
 export function closeExec(container: Container, exec: Exec, exitCode: number | undefined): void {
@@ -37,4 +48,5 @@ export function closeExec(container: Container, exec: Exec, exitCode: number | u
   exec.started.resolve();
   exec.ended.resolve();
   container.execs.delete(exec.id);
+  container.pastExecs.add(exec.id);
 }

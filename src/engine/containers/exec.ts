@@ -45,9 +45,7 @@ export async function createExec(
 ): Promise<{ readonly id: ExecId }> {
   const container = room.get(containerId);
   const init = refuseExec(container);
-  if ((request.cmd[0] ?? "") === "" && request.cmd.length <= 1) {
-    throw new EngineError("InvalidParameter", "No exec command specified");
-  }
+  if (request.cmd.length === 0) throw new EngineError("InvalidParameter", "No exec command specified");
   const user = await resolveExecUser(room, container.record, request, init);
   forgetOldExecs(room);
   const exec = newExec(newExecId(), containerId, request, user);
@@ -185,6 +183,7 @@ function forgetOldExecs(room: Room): void {
     if (exec.endedAtMs === undefined) continue;
     if (now - exec.endedAtMs < keepEndedMs && excess <= 0) continue;
     room.execs.delete(exec.id);
+    room.containers.get(exec.containerId)?.pastExecs.delete(exec.id);
     excess--;
   }
 }

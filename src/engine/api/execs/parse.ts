@@ -50,7 +50,7 @@ export async function parseCreateExec(exchange: Exchange): Promise<CreateExecReq
   const body = (await readObject(exchange, createSchema, "ExecOptions", "allowed")) as CreateBody;
   const { Cmd = [], DetachKeys = "" } = body;
   if (Cmd.length === 0) throw new EngineError("InvalidParameter", "No exec command specified");
-  if (DetachKeys !== "") parseDetachKeys(DetachKeys);
+  if (DetachKeys !== "") checkDetachKeys(DetachKeys);
   return {
     attachStdin: body.AttachStdin ?? false,
     attachStdout: body.AttachStdout ?? false,
@@ -64,6 +64,15 @@ export async function parseCreateExec(exchange: Exchange): Promise<CreateExecReq
     detachKeys: DetachKeys === "" ? undefined : DetachKeys,
     consoleSize: parseConsoleSize(body.ConsoleSize, exchange.minor),
   };
+}
+
+/** @throws InvalidParameter dockerd has other words for it here than where the keys are used */
+function checkDetachKeys(text: string): void {
+  try {
+    parseDetachKeys(text);
+  } catch (cause) {
+    throw new EngineError("InvalidParameter", `Invalid escape keys (${text.slice(0, 256)}) provided`, { cause });
+  }
 }
 
 export async function parseStartExec(exchange: Exchange): Promise<StartExecRequest> {

@@ -5,7 +5,7 @@ import { parseResize } from "../containers/parse.ts";
 import { parseDetachKeys } from "../detach-keys.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
 import { endPolitely, pump, streamContentType, takeOver } from "../hijack.ts";
-import type { AttachSession, ContainersPort, Engine, ExecsPort } from "../ports.ts";
+import type { AttachSession, ContainersPort, Engine, ExecInspect, ExecsPort } from "../ports.ts";
 import { type Route, route } from "../router.ts";
 import { renderFrame } from "../stdcopy.ts";
 import { parseCreateExec, parseStartExec, type StartExecRequest } from "./parse.ts";
@@ -21,9 +21,19 @@ export function execRoutes(engine: Engine): readonly Route[] {
       sendEmpty(exchange, 200);
     }),
     route("GET", "/exec/{id}/json", async (exchange) => {
-      sendJson(exchange, 200, await execs.inspect(execs.resolve(param(exchange, "id"))));
+      sendJson(exchange, 200, renderExec(await execs.inspect(execs.resolve(param(exchange, "id")))));
     }),
   ];
+}
+
+/** As dockerd writes it: no user where none was named, and the keys' codes in base64. */
+function renderExec(exec: ExecInspect): unknown {
+  const { user, ...process } = exec.ProcessConfig;
+  return {
+    ...exec,
+    ProcessConfig: user === "" ? process : { ...process, user },
+    DetachKeys: exec.DetachKeys === "" ? "" : parseDetachKeys(exec.DetachKeys).toString("base64"),
+  };
 }
 
 async function create(exchange: Exchange, containers: ContainersPort, execs: ExecsPort): Promise<void> {
