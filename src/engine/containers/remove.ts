@@ -6,6 +6,7 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { Container } from "./container.ts";
+import { forgetExecs } from "./exec-end.ts";
 import type { Room } from "./room.ts";
 import { isActive } from "./state.ts";
 
@@ -91,7 +92,7 @@ async function destroy(room: Room, container: Container): Promise<void> {
   );
   room.containers.delete(id);
   if (room.names.get(name) === id) room.names.delete(name);
-  for (const execId of container.execs.keys()) room.execs.delete(execId);
+  forgetExecs(room, container);
   await failpoint("container.remove.committed");
   try {
     await Promise.all([layer.discard(), removeDirectories(room, id)]);
