@@ -42,11 +42,6 @@ export function parseContainerId(text: string): ContainerId {
 }
 
 /** @throws InvalidParameter unless 64 lower-case hex digits */
-export function parseExecId(text: string): ExecId {
-  return parseId("exec", text) as ExecId;
-}
-
-/** @throws InvalidParameter unless 64 lower-case hex digits */
 export function parseNetworkId(text: string): NetworkId {
   return parseId("network", text) as NetworkId;
 }

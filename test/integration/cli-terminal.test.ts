@@ -101,7 +101,7 @@ test("a CLI that is terminated restores the terminal", async () => {
     const name = `cli-ended-${signal.toLowerCase()}`;
     try {
       await bench.gantry(["run", "-d", "-it", "--name", name, "busybox", "sh"]);
-      const session = bench.terminal(`sh -c 'echo pid=$$; exec "$@"' sh ${"$GANTRY_CLI"} attach ${name}; ${aftermath}`);
+      const session = bench.terminal(`sh -c 'echo pid=$$; exec "$@"' sh $GANTRY_CLI attach ${name}; ${aftermath}`);
       await session.waitFor(/pid=\d+\r\n/);
       const deadline = performance.now() + 10_000;
       while (!isRaw(await session.stty("-a")) && performance.now() < deadline) await sleep(50);

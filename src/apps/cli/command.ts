@@ -27,10 +27,10 @@ export interface CommandContext {
   /** `-D` was given. */
   readonly debug: boolean;
   /** Writes to stdout; resolves when the bytes are taken. A closed pipe ends the program quietly. */
-  out(text: string | Buffer): Promise<void>;
-  err(text: string | Buffer): void;
+  readonly out: (text: string | Buffer) => Promise<void>;
+  readonly err: (text: string | Buffer) => void;
   /** As `out`, to stderr. */
-  errDrained(text: string | Buffer): Promise<void>;
+  readonly errDrained: (text: string | Buffer) => Promise<void>;
 }
 
 /** Ends the program with a message on stderr. `hint` adds docker's "Run '… --help' for more information". */

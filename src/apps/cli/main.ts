@@ -10,9 +10,9 @@ import { commandGroups, findInGroup, topCommands, type CommandEntry } from "./re
 /** Where the program reads its environment and writes; tests hand over their own. */
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  out(text: string | Buffer): Promise<void>;
-  err(text: string | Buffer): void;
-  errDrained(text: string | Buffer): Promise<void>;
+  readonly out: (text: string | Buffer) => Promise<void>;
+  readonly err: (text: string | Buffer) => void;
+  readonly errDrained: (text: string | Buffer) => Promise<void>;
 }
 
 function write(stream: NodeJS.WriteStream, text: string | Buffer): Promise<void> {

@@ -104,7 +104,12 @@ function normalize(request: Recording | Seen): unknown {
   );
   const body = JSON.parse(text) as Record<string, unknown> | null;
   if (body !== null && Array.isArray(body["Env"])) body["Env"] = [...(body["Env"] as string[])].sort();
-  return { method: request.method, path: url.pathname, query: [...url.searchParams].sort(), body };
+  return {
+    method: request.method,
+    path: url.pathname,
+    query: [...url.searchParams].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
+    body,
+  };
 }
 
 function asGantry(text: string): string {

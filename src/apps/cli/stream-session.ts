@@ -45,7 +45,7 @@ function copyOutput(socket: Socket, first: Buffer, options: SessionOptions): Pro
       if (options.tty) write(process.stdout, chunk);
       else demuxer.push(chunk);
     } catch (error) {
-      reject(error as Error);
+      reject(error);
       socket.destroy();
     }
   };

@@ -1,6 +1,5 @@
 // attach over a WebSocket (RFC 6455): binary messages both ways, output without frame headers.
 
-import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { createWebSocketStream, WebSocketServer } from "ws";
 import { EngineError } from "../../base/errors.ts";
@@ -30,7 +29,7 @@ export function acceptWebSocket(exchange: Exchange): Promise<Duplex> {
     perMessageDeflate: false,
     maxPayload: maxMessageBytes,
   });
-  server.handleUpgrade(exchange.request as IncomingMessage, connection, early, (socket) => {
+  server.handleUpgrade(exchange.request, connection, early, (socket) => {
     const stream = createWebSocketStream(socket);
     // A WebSocket has no half-closed state: when it is closed nothing goes either way.
     socket.on("close", () => stream.destroy());

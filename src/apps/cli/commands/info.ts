@@ -80,7 +80,7 @@ function serverLines(info: SystemInfo): string[] {
     ...optional("Cgroup Version", info.CgroupVersion),
     ...pluginLines(info),
     ...block("CDI spec directories", info.CDISpecDirs),
-    ` Swarm: ${(info.Swarm as { readonly LocalNodeState?: string } | undefined)?.LocalNodeState ?? "inactive"}`,
+    ` Swarm: ${info.Swarm?.LocalNodeState ?? "inactive"}`,
     ...(runtimes.length === 0
       ? []
       : [` Runtimes: ${runtimes.join(" ")}`, ` Default Runtime: ${info.DefaultRuntime ?? ""}`]),

@@ -120,9 +120,9 @@ async function showFormat(
     ...component,
     Details: {
       ...Object.fromEntries(Object.entries(component.Details ?? {}).sort(([a], [b]) => (a < b ? -1 : 1))),
-      ...(component.Details?.["BuildTime"] === undefined
-        ? {}
-        : { BuildTime: shownTime(String(component.Details["BuildTime"])) }),
+      ...(typeof component.Details?.["BuildTime"] === "string"
+        ? { BuildTime: shownTime(component.Details["BuildTime"]) }
+        : {}),
     },
   }));
   const root = { Client: client, Server: server === undefined ? null : { ...server, Components: components } };

@@ -12,7 +12,7 @@ export interface TabOptions {
 export const tableTabs: TabOptions = { minWidth: 10, padding: 3 };
 
 function widthOf(text: string): number {
-  return [...text].length;
+  return Array.from(text).length;
 }
 
 /** Lays out lines of tab-separated cells; a final newline stays. */

@@ -21,8 +21,9 @@ export function printValue(value: unknown): string {
     const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
     return `map[${entries.map(([key, element]) => `${key}:${printValue(element)}`).join(" ")}]`;
   }
-  if (typeof value === "function") return "<func>";
-  return String(value as string | number | boolean | bigint);
+  if (typeof value === "string") return value;
+  if (typeof value === "number" || typeof value === "boolean" || typeof value === "bigint") return value.toString();
+  return "<func>";
 }
 
 function text(value: unknown): string {
@@ -213,7 +214,7 @@ const functions: ReadonlyMap<string, TemplateFunction> = new Map<string, Templat
     (value, before, after) =>
       text(value) === "" ? "" : `${" ".repeat(integer(before))}${text(value)}${" ".repeat(integer(after))}`,
   ],
-  ["truncate", (value, length) => [...text(value)].slice(0, integer(length)).join("")],
+  ["truncate", (value, length) => Array.from(text(value)).slice(0, integer(length)).join("")],
   ["println", (...args) => `${args.map(printValue).join(" ")}\n`],
   ["print", (...args) => print(args)],
   ["printf", (format, ...args) => sprintf(text(format), args)],

@@ -11,7 +11,7 @@ export function truncateId(id: string): string {
 
 /** At most `length` characters, the last one an ellipsis where something is missing. */
 export function ellipsis(text: string, length: number): string {
-  const characters = [...text];
+  const characters = Array.from(text);
   return characters.length <= length ? text : `${characters.slice(0, length - 1).join("")}…`;
 }
 
