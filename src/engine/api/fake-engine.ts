@@ -33,6 +33,8 @@ export class FakeEngine implements Engine {
   waiting = Promise.withResolvers<ContainerWaitResponse>();
   waitSignal: AbortSignal | undefined;
   progress: readonly (ProgressMessage | Error)[] = [];
+  /** false: load and import destroy what they were given after its first bytes. */
+  readsUploads = true;
   events_: AsyncIterable<EventMessage> | undefined;
   eventSignal: AbortSignal | undefined;
   /** Thrown by the next call of this name, as "containers.start". */
@@ -143,7 +145,10 @@ export class FakeEngine implements Engine {
 
   async *#progress(method: string, args: readonly unknown[], archive: Readable): AsyncGenerator<ProgressMessage> {
     let bytes = 0;
-    for await (const chunk of archive as AsyncIterable<Buffer>) bytes += chunk.length;
+    for await (const chunk of archive as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (!this.readsUploads) break;
+    }
     await this.#called(method, ...args, bytes);
     for (const message of this.progress) {
       if (message instanceof Error) throw message;

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import type { Reply, ReplyHeaders } from "./exchange.ts";
 import { probeWhenEnded } from "./liveness.ts";
 
-/** How long a client may go on sending after a refused upgrade. */
+/** How long a client may go on sending after it has its answer. */
 const refusedLingerMs = 1_000;
 
 /** Replies of an ordinary request. */
@@ -33,13 +33,13 @@ export class ResponseReply implements Reply {
 
   send(status: number, headers: ReplyHeaders, body: string | Buffer): void {
     const withBody = status !== 204 && status !== 304;
-    const length = withBody ? { "Content-Length": Buffer.byteLength(body) } : {};
-    this.#response.writeHead(status, { ...this.#common, ...headers, ...length, ...this.#closeHeader() });
+    const length: ReplyHeaders = withBody ? { "Content-Length": Buffer.byteLength(body) } : {};
+    this.#writeHead(status, { ...headers, ...length });
     this.#response.end(withBody && this.#request.method !== "HEAD" ? body : undefined);
   }
 
   stream(status: number, headers: ReplyHeaders): ServerResponse {
-    this.#response.writeHead(status, { ...this.#common, ...headers, ...this.#closeHeader() });
+    this.#writeHead(status, headers);
     this.#response.flushHeaders();
     return this.#response;
   }
@@ -59,9 +59,23 @@ export class ResponseReply implements Reply {
     return { connection: socket, early: Buffer.alloc(0) };
   }
 
-  /** A body that nobody read to its end must not be taken for the next request. */
-  #closeHeader(): ReplyHeaders {
-    return !this.#request.complete || this.#isClosing() ? { Connection: "close" } : {};
+  #writeHead(status: number, headers: ReplyHeaders): void {
+    const close = this.#request.complete && this.#isClosing() ? { Connection: "close" } : {};
+    this.#response.writeHead(status, { ...this.#common, ...headers, ...close });
+    this.#response.once("finish", () => this.#discardRest());
+  }
+
+  /**
+   * A body that nobody read to its end must not be taken for the next request. It is read and thrown away for a while: to
+   * close at once would reset the connection of a client that is still sending, before it has seen the answer.
+   */
+  #discardRest(): void {
+    const request = this.#request;
+    if (request.complete || request.destroyed) return;
+    for (const event of ["readable", "data", "timeout"]) request.removeAllListeners(event);
+    request.resume();
+    const timer = setTimeout(() => request.socket.destroy(), refusedLingerMs);
+    for (const event of ["end", "close"]) request.once(event, () => clearTimeout(timer));
   }
 }
 

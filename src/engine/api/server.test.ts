@@ -428,14 +428,31 @@ test("load and import stream their progress; a failure is a reply before the fir
   assert.equal(cut.text, '{"status":"a"}\r\n{"errorDetail":{"message":"cut short"},"error":"cut short"}\n');
 });
 
-test("an upload that is refused at once still gets its reply", async () => {
+test("an upload that is refused at once still gets its reply, and may go on for a moment", async () => {
   await using server = await TestServer.start(new FakeEngine());
   const client = await server.dial(
     "POST /images/create?fromImage=busybox HTTP/1.1\r\nHost: d\r\nContent-Length: 1000000\r\n\r\npart",
   );
-  const text = await client.ended();
-  assert.match(text, /^HTTP\/1\.1 501 /);
-  assert.match(text, /\r\nConnection: close\r\n/i);
+  assert.match(await client.until("\r\n\r\n"), /^HTTP\/1\.1 501 /);
+  client.socket.write(Buffer.alloc(500_000));
+  await client.ended();
+  client.socket.destroy();
+});
+
+test("an upload whose rest is refused half-way is read to its end, and the connection goes on", async () => {
+  const engine = new FakeEngine();
+  engine.progress = [{ status: "a" }, new EngineError("InvalidParameter", "corrupt")];
+  engine.readsUploads = false;
+  await using server = await TestServer.start(engine);
+  const client = await server.dial(
+    "POST /images/load HTTP/1.1\r\nHost: d\r\nContent-Type: application/x-tar\r\nContent-Length: 5000000\r\n\r\n",
+  );
+  const half = Buffer.alloc(2_500_000);
+  client.socket.write(half);
+  assert.match(await client.until("corrupt"), /^HTTP\/1\.1 200 /);
+  client.socket.write(half);
+  client.socket.write("GET /_ping HTTP/1.1\r\nHost: d\r\n\r\n");
+  assert.match(await client.until("OK"), /OK/);
   client.socket.destroy();
 });
 

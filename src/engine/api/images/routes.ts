@@ -1,6 +1,6 @@
 // /images: what was loaded and imported. Pull, push and search are in unsupported.ts.
 
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { EngineError } from "../../../base/errors.ts";
 import { checkPlatform } from "../containers/parse.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
@@ -89,17 +89,33 @@ function joinReference(repository: string, tag: string): string {
   return `${repository}:${tag}`;
 }
 
-/** The body as a stream, given up when it stalls. */
+/**
+ * The body as a stream, given up when it stalls. Not the request itself: whoever reads it may destroy it, and the answer
+ * still has to go out on the request's connection.
+ */
 function upload(exchange: Exchange): Readable {
   const { request } = exchange;
+  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
+  let waiting = false;
+  const pull = async (): Promise<void> => {
+    waiting = true;
+    try {
+      const { done, value } = await chunks.next();
+      body.push(done === true ? null : value);
+    } catch (error) {
+      body.destroy(error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      waiting = false;
+    }
+  };
+  const body = new Readable({ read: () => void pull() });
   request.setTimeout(uploadIdleMs);
   request.on("timeout", () => {
-    if (request.complete) return;
     // A reader that is busy with what it has is no stalled client.
-    if (request.isPaused() || request.readableLength > 0) request.setTimeout(uploadIdleMs);
-    else request.destroy(new EngineError("Deadline", "the upload stalled"));
+    if (waiting) body.destroy(new EngineError("Deadline", "the upload stalled"));
+    else request.setTimeout(uploadIdleMs);
   });
-  return request;
+  return body;
 }
 
 /** A platform as API 1.48 writes it, `{"os":"linux","architecture":"arm64"}`, as os/arch[/variant]. */
