@@ -5,6 +5,7 @@ import { rm } from "node:fs/promises";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
+import { removeSmallTree } from "../kernel/small-tree.ts";
 import type { Container } from "./container.ts";
 import { forgetExecs } from "./exec-end.ts";
 import type { Room } from "./room.ts";
@@ -131,9 +132,9 @@ async function shimGone(container: Container): Promise<void> {
 }
 
 export async function removeDirectories(room: Room, id: ContainerId): Promise<void> {
-  await Promise.all(
-    [room.dataDir(id), room.runDir(id)].map((path) => rm(path, { recursive: true, force: true, maxRetries: 2 })),
-  );
+  for (const path of [room.dataDir(id), room.runDir(id)]) {
+    if (!removeSmallTree(path)) await rm(path, { recursive: true, force: true, maxRetries: 2 });
+  }
 }
 
 /** Key of the journal row of a removal. */

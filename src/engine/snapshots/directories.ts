@@ -8,6 +8,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
 import { run } from "../kernel/run.ts";
+import { removeSmallTree } from "../kernel/small-tree.ts";
 
 /** The directories of one data root. */
 export class SnapshotDirectories {
@@ -93,6 +94,7 @@ export class SnapshotDirectories {
 
 /** Deletes a tree that a container may have filled: also one whose paths are longer than the kernel takes. */
 export async function removeTree(directory: string): Promise<void> {
+  if (removeSmallTree(directory)) return;
   try {
     await rm(directory, { recursive: true, force: true });
   } catch (error) {
