@@ -1,6 +1,6 @@
 // The end of an exec: told by the shim, or come with the container's own end.
 
-import { rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
 import type { ExecId } from "../../base/ids.ts";
 import type { Container } from "./container.ts";
 import { type Exec, execFiles } from "./exec.ts";
@@ -17,7 +17,7 @@ export function endExec(room: Room, container: Container, execId: ExecId, exitCo
   room.announce(container, "exec_die", { execID: execId, exitCode: String(exitCode) });
   const files = execFiles(room, exec);
   room.inBackground(`files of exec ${execId}`, async () => {
-    await Promise.all([rm(files.process, { force: true }), rm(files.request, { force: true })]);
+    for (const file of [files.process, files.request]) rmSync(file, { force: true });
   });
 }
 

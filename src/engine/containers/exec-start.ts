@@ -1,6 +1,7 @@
 // POST /exec/{id}/start: the process file, the shim's stdio, the client, then the process.
 
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rmSync, writeFileSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
@@ -103,10 +104,8 @@ async function prepare(
     },
   );
   const files = execFiles(room, exec);
-  await Promise.all([
-    writeFile(files.process, renderSpec(process), { mode: 0o600 }),
-    writeFile(files.request, JSON.stringify(asked), { mode: 0o600 }),
-  ]);
+  writeFileSync(files.process, renderSpec(process), { mode: 0o600 });
+  writeFileSync(files.request, JSON.stringify(asked), { mode: 0o600 });
   await failpoint("container.exec.written");
   await task.shim.prepareExec({
     execId: exec.id,
@@ -146,6 +145,6 @@ function close(room: Room, container: Container, exec: Exec, exitCode: number): 
   closeExec(container, exec, exitCode);
   const files = execFiles(room, exec);
   room.inBackground(`files of exec ${exec.id}`, async () => {
-    await Promise.all([rm(files.process, { force: true }), rm(files.request, { force: true })]);
+    for (const file of [files.process, files.request]) rmSync(file, { force: true });
   });
 }

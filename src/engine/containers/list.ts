@@ -1,7 +1,6 @@
 // GET /containers/json.
 
 import { isEngineError } from "../../base/errors.ts";
-import { parseRfc3339 } from "../../base/time.ts";
 import type { ContainerSummary, NetworkSettings } from "../../spec/docker/container.ts";
 import type { ListContainersRequest } from "../api/ports.ts";
 import type { Container } from "./container.ts";
@@ -48,7 +47,8 @@ function renderSummary(
     Image: config.Image ?? "",
     ImageID: record.imageId,
     Command: commandText(record),
-    Created: Number((parseRfc3339(record.created) ?? 0n) / 1_000_000_000n),
+    // Ours, so in UTC and whole: no need of nanoseconds and of numbers that hold them, a thousand times over.
+    Created: Date.parse(`${record.created.slice(0, 19)}Z`) / 1000,
     Ports: portsOf(record),
     ...sizes,
     Labels: config.Labels ?? {},

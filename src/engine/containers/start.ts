@@ -6,8 +6,7 @@
 // A start that fails leaves nothing but the reason in the record. A daemon that dies in between is picked up by restore.ts:
 // a run directory without a running record is ended, an open "start" row is rolled forward or back.
 
-import { mkdirSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -94,10 +93,8 @@ async function prepare(
   const { store, shims, specs } = room.deps;
   const { id } = record;
   mkdirSync(room.runDir(id), { recursive: true, mode: 0o700 });
-  await Promise.all([
-    mkdir(room.dataDir(id), { recursive: true, mode: 0o710 }),
-    rm(room.exitFile(id), { force: true }),
-  ]);
+  mkdirSync(room.dataDir(id), { recursive: true, mode: 0o710 });
+  rmSync(room.exitFile(id), { force: true });
   await mountShm(room, record);
   await failpoint("container.start.decided");
 
@@ -111,7 +108,7 @@ async function prepare(
     const address = network.kind === "bridge" ? network.address.split("/")[0] : undefined;
     const [user] = await Promise.all([prepareHost(room, record, plan.dirs), writeFiles(room, plan, address)]);
     const spec = specs.buildSpec({ ...plan.specInput, user });
-    await writeFile(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
+    writeFileSync(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
     await failpoint("container.start.bundled");
   };
   const spawn = async (): Promise<Shim> => {
@@ -120,7 +117,8 @@ async function prepare(
     await failpoint("container.start.spawned");
     return shim;
   };
-  const [intended, bundled, spawned] = await Promise.allSettled([intent(), bundle(), spawn()]);
+  // The others work here and in another thread: the shim's own work, in another process, begins first.
+  const [spawned, intended, bundled] = await Promise.allSettled([spawn(), intent(), bundle()]);
   for (const outcome of [intended, bundled]) if (outcome.status === "rejected") throw outcome.reason;
   if (spawned.status === "rejected") throw spawned.reason;
   return spawned.value;
@@ -130,11 +128,9 @@ async function writeFiles(room: Room, plan: StartPlan, address: string | undefin
   if (plan.ownFiles === undefined) return;
   const { hosts, hostname, resolvConf } = await room.deps.networks.files(plan.network, address);
   // In a directory that only the engine can write to: no link can stand in the way.
-  await Promise.all([
-    writeFile(plan.ownFiles.hosts, hosts, { mode: 0o644 }),
-    writeFile(plan.ownFiles.hostname, hostname, { mode: 0o644 }),
-    writeFile(plan.ownFiles.resolvConf, resolvConf, { mode: 0o644 }),
-  ]);
+  writeFileSync(plan.ownFiles.hosts, hosts, { mode: 0o644 });
+  writeFileSync(plan.ownFiles.hostname, hostname, { mode: 0o644 });
+  writeFileSync(plan.ownFiles.resolvConf, resolvConf, { mode: 0o644 });
 }
 
 async function run(room: Room, container: Container, record: ContainerRecord, shim: Shim): Promise<void> {
