@@ -5,11 +5,8 @@ import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
 import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
-
-type Json = Readonly<Record<string, unknown>>;
-
-const image = "conformance";
-const create = "/containers/create";
+import { details } from "./details.ts";
+import { clientFault, create, del, get, image, type Json, pick, post, whole } from "./steps.ts";
 
 /** A root file system with busybox as a tar. */
 function imageTar(): Buffer {
@@ -19,31 +16,6 @@ function imageTar(): Buffer {
   if (status !== 0) throw new Error(`tar: ${stderr.toString()}`);
   return stdout;
 }
-
-function get(path: string, select?: Step["select"], more: Partial<Step> = {}): Step {
-  return { name: `GET ${path}`, method: "GET", path, ...(select === undefined ? {} : { select }), ...more };
-}
-
-function post(path: string, body?: unknown, more: Partial<Step> = {}): Step {
-  const text = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
-  const name = `POST ${path}${text === undefined ? "" : ` ${text.slice(0, 200)}`}`;
-  return { name, method: "POST", path, ...(text === undefined ? {} : { body: text }), ...more };
-}
-
-function del(path: string, more: Partial<Step> = {}): Step {
-  return { name: `DELETE ${path}`, method: "DELETE", path, ...more };
-}
-
-function pick(...keys: readonly string[]): (json: unknown) => unknown {
-  return (json) => Object.fromEntries(keys.map((key) => [key, (json as Json)[key]]));
-}
-
-function whole(json: unknown): unknown {
-  return json;
-}
-
-const fault = "a fault of the client is no 5xx";
-const clientFault = { status: 400, why: fault } as const;
 
 const doors: readonly Step[] = [
   get("/v1.99/_ping"),
@@ -236,11 +208,7 @@ const containers: readonly Step[] = [
   post("/containers/up/unpause", undefined, { name: "unpause" }),
   post("/containers/up/exec", {}),
   post("/containers/up/exec", '{"Cmd":"x"}'),
-  post(
-    "/containers/up/exec",
-    { Cmd: ["true"], DetachKeys: "zz" },
-    { ours: { ...clientFault, message: "Invalid detach keys (zz) provided" } },
-  ),
+  post("/containers/up/exec", { Cmd: ["true"], DetachKeys: "zz" }, { ours: clientFault }),
   post("/containers/up/attach?detachKeys=zz", undefined, { hijack: { input: "" } }),
   get("/exec/nope/json"),
   post("/exec/nope/start", "{}"),
@@ -297,4 +265,4 @@ const lists: readonly Step[] = [
   get('/images/json?filters={"reference":["conformance*"]}', whole, { name: "list of no images" }),
 ];
 
-export const scenarios: readonly Step[] = [...doors, ...badBodies, ...containers, ...lists];
+export const scenarios: readonly Step[] = [...doors, ...badBodies, ...containers, ...details, ...lists];

@@ -249,6 +249,30 @@ test("exec: exit code, refusal as output with 127, and an end with the container
   assert.equal((await long).code, 137);
 });
 
+test("execs can be inspected until their container goes, one that never ran until the container ends", async () => {
+  await daemon.dockerOk(["run", "-d", "--name", "host", "busybox", "sleep", "1000"]);
+  const create = async (body: object): Promise<string> => {
+    const answer = await daemon.api("POST", "/v1.51/containers/host/exec", { Cmd: ["sh", "-c", "exit 3"], ...body });
+    return (answer.json as { readonly Id: string }).Id;
+  };
+  const status = async (id: string): Promise<number> => (await daemon.api("GET", `/v1.51/exec/${id}/json`)).status;
+  const ended = await create({ Tty: true, DetachKeys: "ctrl-a" });
+  const idle = await create({ User: "0" });
+  assert.equal((await daemon.api("POST", `/v1.51/exec/${ended}/start`, { Detach: true })).status, 200);
+  const seen = await until("the end of the exec", async () => {
+    const exec = (await daemon.api("GET", `/v1.51/exec/${ended}/json`)).json as Readonly<Record<string, unknown>>;
+    return exec["ExitCode"] === 3 && exec;
+  });
+  const { ProcessConfig, DetachKeys } = seen;
+  const process = { tty: true, entrypoint: "sh", arguments: ["-c", "exit 3"], privileged: false };
+  assert.deepEqual({ ProcessConfig, DetachKeys }, { ProcessConfig: process, DetachKeys: "AQ==" });
+  await daemon.dockerOk(["kill", "host"]);
+  await until("the end of the container", async () => (await inspect("host")).State.Status === "exited");
+  assert.deepEqual([await status(ended), await status(idle)], [200, 404]);
+  await remove("host");
+  assert.equal(await status(ended), 404);
+});
+
 test("namespaces are joined: network with its names, PID, and IPC with what is in /dev/shm", async () => {
   await daemon.dockerOk(["run", "-d", "--name", "donor", "--ipc=shareable", "busybox", "sleep", "1000"]);
   await daemon.dockerOk(["exec", "donor", "sh", "-c", "echo shared >/dev/shm/note"]);
@@ -272,6 +296,9 @@ test("top shows the container's processes and no others", async () => {
     return answer.Processes.length === 3 && answer;
   });
   const commands = top.Processes.map(([, args]) => args);
+  const filters = JSON.stringify({ event: ["top"], container: ["topped"] });
+  const events = await daemon.api("GET", `/v1.51/events?since=0&until=${(Date.now() + 50) / 1000}&filters=${filters}`);
+  assert.match(events.text, /"Action":"top"/);
   assert.deepEqual(commands, ["sh -c sleep 1001 & sleep 1002; true", "sleep 1001", "sleep 1002"]);
   await remove("topped");
 });

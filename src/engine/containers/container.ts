@@ -76,10 +76,10 @@ export class Container {
   }
 
   announceRemoval(): void {
-    const result = this.waitResponse();
-    for (const resolve of this.exitWaiters) resolve(result);
     // The error of a start is not one of the removal: clients would report it twice.
-    for (const resolve of this.removalWaiters) resolve({ StatusCode: result.StatusCode });
+    const result = { StatusCode: this.record.state.exitCode };
+    for (const resolve of this.exitWaiters) resolve(result);
+    for (const resolve of this.removalWaiters) resolve(result);
     this.exitWaiters.clear();
     this.removalWaiters.clear();
     for (const { duplex } of this.clients) duplex.abandon();

@@ -1,6 +1,6 @@
 // POST /containers/create: all complaints first, then the writable layer, the directory and one commit.
 
-import { mkdir, rm, stat } from "node:fs/promises";
+import { mkdir, rm } from "node:fs/promises";
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { type ContainerId, newContainerId } from "../../base/ids.ts";
@@ -9,9 +9,11 @@ import type { ContainerConfig, HostConfig, NetworkingConfig } from "../../spec/d
 import type { ImageConfig } from "../../spec/docker/image.ts";
 import type { CreateContainerRequest } from "../api/ports.ts";
 import type { ResolvedImage } from "../images/index.ts";
+import { missingSources } from "./bind-sources.ts";
 import { Container } from "./container.ts";
 import { fillHostConfig } from "./host-config.ts";
 import { hostnameOf } from "./hostname.ts";
+import { missingPeers } from "./joins.ts";
 import { mergeConfig, unsupportedOfImage } from "./merge-config.ts";
 import { commandOf, type ContainerRecord, renderContainerRow } from "./model.ts";
 import { mountPointsOf } from "./mount-points.ts";
@@ -91,6 +93,7 @@ async function validate(
     ...networks.validate(request.config, request.hostConfig, networking.networkingConfig),
     ...networking.invalid,
     ...complaints(room, merged, hostConfig),
+    ...missingPeers(room, hostConfig),
     ...(await missingSources(request.hostConfig)),
   ];
   if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));
@@ -120,23 +123,6 @@ function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig)
   const runtime = hostConfig.Runtime ?? "";
   if (room.deps.config.runtimes[runtime] === undefined) texts.push(`unknown or invalid runtime name: ${runtime}`);
   return texts;
-}
-
-/** Mounts of type bind want their source to be there already; Binds make it at start. */
-async function missingSources(hostConfig: HostConfig): Promise<readonly string[]> {
-  const sources = (hostConfig.Mounts ?? []).filter(
-    (mount) =>
-      mount.Type === "bind" && mount.Source?.startsWith("/") === true && mount.BindOptions?.CreateMountpoint !== true,
-  );
-  const missing = await Promise.all(
-    sources.map(({ Source = "" }) =>
-      stat(Source).then(
-        () => undefined,
-        () => `invalid mount config for type "bind": bind source path does not exist: ${Source}`,
-      ),
-    ),
-  );
-  return missing.filter((text) => text !== undefined);
 }
 
 function newRecord(

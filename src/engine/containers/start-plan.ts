@@ -1,8 +1,7 @@
 // What a start will do, worked out before it does anything: namespaces to join, files to bind, the user's numbers, the
 // spec's input and the shim's options. Reads; changes nothing.
 
-import { basename, join } from "node:path";
-import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { cgroupDirectories } from "../kernel/cgroups.ts";
 import type { NetworkRequest } from "../network/index.ts";
@@ -10,7 +9,8 @@ import { parseLogRotation, type ResolvedUser, type ShimOptions, type SpecInput }
 import type { ShimLog, ShimNetwork } from "../runtime/shim.ts";
 import type { OverlayDirs } from "../snapshots/index.ts";
 import { shmPathOf } from "./shm.ts";
-import { hasProcess } from "./state.ts";
+import { makeBindSources } from "./bind-sources.ts";
+import { joinsOf } from "./joins.ts";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
 
@@ -31,9 +31,7 @@ export function planStart(room: Room, record: ContainerRecord): StartPlan {
   const { snapshots, facts, config } = room.deps;
   const { id, hostConfig } = record;
   const dirs = snapshots.dirs(id);
-  const peer = joinedRecord(room, hostConfig.NetworkMode, "network");
-  const pidPeer = joinedRecord(room, hostConfig.PidMode, "PID");
-  const ipcPeer = joinedRecord(room, hostConfig.IpcMode, "IPC");
+  const { network: peer, pid: pidPeer, ipc: ipcPeer } = joinsOf(room, hostConfig);
   // dockerd: who joins another's network has its names too.
   const named =
     peer === undefined
@@ -90,7 +88,7 @@ export async function prepareHost(room: Room, record: ContainerRecord, dirs: Ove
   try {
     const [user] = await Promise.all([
       room.deps.specs.resolveUser(User, record.hostConfig.GroupAdd ?? [], roots),
-      makeBindSources(record),
+      makeBindSources(record.hostConfig),
     ]);
     return user;
   } catch (error) {
@@ -144,29 +142,6 @@ function hostOr(mode: string | undefined): "host" | undefined {
   return mode === "host" ? "host" : undefined;
 }
 
-function joinedRecord(
-  room: Room,
-  mode: string | undefined,
-  kind: "network" | "PID" | "IPC",
-): ContainerRecord | undefined {
-  const target = /^container:(.+)$/s.exec(mode ?? "")?.[1];
-  if (target === undefined) return undefined;
-  const what = kind === "network" ? "joining network namespace of container" : `joining ${kind} namespace of container`;
-  const id = room.names.get(target) ?? target;
-  const peer = [...room.containers.values()].find((candidate) => candidate.id === id)?.record;
-  if (peer === undefined) throw new EngineError("System", `${what}: No such container: ${target}`);
-  if (!hasProcess(peer.state.status)) {
-    throw new EngineError("Conflict", `cannot join ${kind} namespace of a non running container: ${peer.id}`);
-  }
-  if (kind === "IPC" && !["shareable", "host"].includes(peer.hostConfig.IpcMode ?? "")) {
-    throw new EngineError(
-      "Conflict",
-      `${what}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
-    );
-  }
-  return peer;
-}
-
 function namespaceOf(record: ContainerRecord, kind: "net" | "pid" | "ipc"): string {
   return `/proc/${record.state.init?.pid ?? 0}/ns/${kind}`;
 }
@@ -174,33 +149,4 @@ function namespaceOf(record: ContainerRecord, kind: "net" | "pid" | "ipc"): stri
 /** Where the shim binds the namespace that it makes. */
 function shimNetworkNamespace(room: Room, record: ContainerRecord): string {
   return join(room.runDir(record.id), "netns");
-}
-
-/** A bind of HostConfig.Binds makes its source where nothing is, as dockerd does. */
-async function makeBindSources(record: ContainerRecord): Promise<void> {
-  for (const point of record.mounts) {
-    const source = point.Source ?? "";
-    if (point.Type !== "bind" || source === "") continue;
-    const there = await stat(source).then(
-      () => true,
-      () => false,
-    );
-    if (there) continue;
-    const fromBinds = (record.hostConfig.Binds ?? []).some(
-      (bind) => bind.startsWith(`${source}:`) || bind.startsWith(`${source}/:`),
-    );
-    const make =
-      fromBinds ||
-      record.hostConfig.Mounts?.find((mount) => mount.Source === source)?.BindOptions?.CreateMountpoint === true;
-    if (!make)
-      throw new EngineError(
-        "System",
-        `invalid mount config for type "bind": bind source path does not exist: ${source}`,
-      );
-    await mkdir(source, { recursive: true, mode: 0o755 }).catch((cause: unknown) => {
-      throw new EngineError("System", `error while creating mount source path '${source}': ${basename(source)}`, {
-        cause,
-      });
-    });
-  }
 }

@@ -14,7 +14,8 @@ import type { Room } from "./room.ts";
  * @throws System           ps refused
  */
 export async function topContainer(room: Room, id: ContainerId, psArgs: string): Promise<ContainerTopResponse> {
-  const { record } = room.get(id);
+  const container = room.get(id);
+  const { record } = container;
   const words = parsePsArgs(psArgs);
   if (record.state.status === "restarting") {
     throw new EngineError("Conflict", `Container ${id} is restarting, wait until the container is running`);
@@ -26,5 +27,7 @@ export async function topContainer(room: Room, id: ContainerId, psArgs: string):
     const reason = stderr.split("\n").find((line) => line.trim() !== "") ?? `exit status ${exitCode ?? "unknown"}`;
     throw new EngineError("System", `ps: ${reason.trim()}`);
   }
-  return parsePs(stdout, pids);
+  const table = parsePs(stdout, pids);
+  room.announce(container, "top");
+  return table;
 }

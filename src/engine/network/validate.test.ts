@@ -46,7 +46,9 @@ test("container: without a container is refused", () => {
 
 test("no value can bring a line of its own into a file", () => {
   const cases: readonly (readonly [ContainerConfig, HostConfig, RegExp])[] = [
-    [{ Hostname: "a\nb" }, {}, /^invalid hostname: "a\\nb"$/],
+    ...["a\nb", "a\rb", "a\0b", "a\u001bb", "a\u0085b", "a b"].map(
+      (evil) => [{ Hostname: evil, Domainname: "" }, {}, /^invalid hostname: "a/] as const,
+    ),
     [{ Hostname: "a".repeat(65) }, {}, /longer than 64 bytes/],
     [{ Domainname: "x\r" }, {}, /^invalid domainname/],
     [{}, { Dns: ["1.1.1.1\nnameserver 6.6.6.6"] }, /^bad nameserver address/],

@@ -6,6 +6,7 @@ import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 
 export { createRuntimeSpecs } from "./specs.ts";
 export { renderSpec } from "./spec.ts";
+export { type HostPath, hostPathsOf, planMounts } from "./mounts.ts";
 export { parseLogRotation } from "./log-config.ts";
 export { runtimeWarnings } from "./runtime-warnings.ts";
 export type { Shim, Shims, ShimOptions, ProcessIdentity, ExitRecord, StartFailure, ShimAttachment } from "./shim.ts";

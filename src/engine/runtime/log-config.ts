@@ -1,6 +1,7 @@
 // HostConfig.LogConfig: the drivers json-file and none, and the options that the engine's logs understand.
 // Source: Docker's "JSON File logging driver" page; texts as dockerd 28.5 gives them.
 
+import { parseHumanSize, parseRamBytes, UnitError } from "../../base/units.ts";
 import type { HostConfig } from "../../spec/docker/container.ts";
 
 type LogConfig = NonNullable<HostConfig["LogConfig"]>;
@@ -36,21 +37,22 @@ export interface LogRotation {
   readonly maxFiles: number;
 }
 
-const factors: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40, p: 2 ** 50 };
-
-/** "10m", "1.5 KiB", "2048"; undefined when it is no size. Source: docker's units.RAMInBytes. */
-export function parseSize(text: string): number | undefined {
-  const match = /^([0-9]{1,15}(?:\.[0-9]{1,15})?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
-  if (match === null) return undefined;
-  const bytes = Math.floor(Number(match[1]) * (factors[(match[2] ?? "").toLowerCase()] ?? 1));
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
+/** A size or what is wrong with it. */
+function readSize(text: string, parse: (text: string) => number): number | string {
+  try {
+    const bytes = parse(text);
+    return Number.isSafeInteger(bytes) ? bytes : `invalid size: '${text}'`;
+  } catch (error) {
+    if (error instanceof UnitError) return error.message;
+    throw error;
+  }
 }
 
-/** What a LogConfig asks for, once it passed checkLogConfig. One file where max-file is not given. */
+/** What a LogConfig asks for, once it passed checkLogConfig. One file where max-file is not given. "10k" is 10,000 bytes, as in dockerd. */
 export function parseLogRotation(log: LogConfig): LogRotation {
   const size = log.Config?.["max-size"];
   const files = log.Config?.["max-file"];
-  const maxSizeBytes = size === undefined || size === "-1" ? 0 : (parseSize(size) ?? 0);
+  const maxSizeBytes = size === undefined ? 0 : parseHumanSize(size);
   return { maxSizeBytes, maxFiles: files === undefined ? 1 : Number(files) };
 }
 
@@ -60,9 +62,9 @@ function checkJsonFile(options: Readonly<Record<string, string>>): readonly stri
     if (!knownOptions.has(key)) errors.push(`unknown log opt '${key}' for json-file log driver`);
   }
   const { "max-size": size, "max-file": files, compress, mode, "max-buffer-size": buffer } = options;
-  if (size !== undefined && size !== "-1") {
-    const bytes = parseSize(size);
-    if (bytes === undefined) errors.push(`invalid size: '${size}'`);
+  if (size !== undefined) {
+    const bytes = readSize(size, parseHumanSize);
+    if (typeof bytes === "string") errors.push(bytes);
     else if (bytes <= 0) errors.push("max-size must be a positive number");
   }
   if (files !== undefined) {
@@ -77,8 +79,9 @@ function checkJsonFile(options: Readonly<Record<string, string>>): readonly stri
   }
   if (buffer !== undefined && mode !== "non-blocking") {
     errors.push("logger: max-buffer-size option is only supported with 'mode=non-blocking'");
-  } else if (buffer !== undefined && parseSize(buffer) === undefined) {
-    errors.push(`error parsing option max-buffer-size: invalid size: '${buffer}'`);
+  } else if (buffer !== undefined) {
+    const bytes = readSize(buffer, parseRamBytes);
+    if (typeof bytes === "string") errors.push(`error parsing option max-buffer-size: ${bytes}`);
   }
   return errors;
 }

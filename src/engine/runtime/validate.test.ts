@@ -238,8 +238,6 @@ test("hostnames conflict with namespaces that have their own", () => {
 test("what would break a generated file is refused: line breaks, NUL, escapes (S19)", () => {
   for (const evil of ["a\nb", "a\rb", "a\0b", "a\u001bb", "a\u0085b"]) {
     for (const config of [
-      { Hostname: evil },
-      { Domainname: evil },
       { User: evil },
       { WorkingDir: `/${evil}` },
       { Env: [`${evil}=x`] },
@@ -260,8 +258,6 @@ test("what would break a generated file is refused: line breaks, NUL, escapes (S
     { Cmd: ["\0"] },
     { Entrypoint: ["\0"] },
     { Labels: { a: "\0" } },
-    { Hostname: "a b" },
-    { Hostname: "x".repeat(65) },
     { Env: [""] },
     { Env: ["=x"] },
   ] satisfies ContainerConfig[]) {
@@ -278,7 +274,7 @@ test("a working directory behind a descriptor is refused before anything is made
 });
 
 test("all complaints come at once", () => {
-  assert.equal(check({ Memory: 1, PidMode: "x", Binds: [""] }, { Hostname: "a b", Env: [""] }).invalid.length, 5);
+  assert.equal(check({ Memory: 1, PidMode: "x", Binds: [""] }, { Env: [""] }).invalid.length, 4);
 });
 
 test("validate answers whatever the texts and numbers are", () => {

@@ -28,17 +28,9 @@ export interface Validation {
 
 const controlCharacters = /\p{Cc}/u;
 
-/** Hostnames end up in /etc/hosts and sethostname(2): at most 64 bytes, nothing that ends a field or a line. */
+/** What the names themselves may be is network/'s business: they end up in its files. */
 function checkNames(config: ContainerConfig, hostConfig: HostConfig): readonly string[] {
   const errors: string[] = [];
-  for (const [field, value] of [
-    ["hostname", config.Hostname ?? ""],
-    ["domainname", config.Domainname ?? ""],
-  ] as const) {
-    if (/[\p{Cc}\s#]/u.test(value)) errors.push(`invalid ${field} format: ${JSON.stringify(value)}`);
-    else if (Buffer.byteLength(value) > 64)
-      errors.push(`invalid ${field}: longer than 64 bytes: ${value.slice(0, 80)}`);
-  }
   if ((config.Hostname ?? "") !== "") {
     if (hostConfig.UTSMode === "host") errors.push("conflicting options: hostname and the UTS mode");
     if ((hostConfig.NetworkMode ?? "").startsWith("container:")) {
