@@ -117,11 +117,25 @@ test("values that cannot be are named", () => {
     [["--cgroup-parent", "/"], /^invalid cgroup parent/],
     [["--cgroup-parent", "/a/../b"], /^invalid cgroup parent/],
     [["--embedded-image", "/nope"], /no such file or directory$/],
+    [["--tlsverify", "--tlscert", "/nope"], /^could not load TLS file \/nope: no such file or directory$/],
+    [["--log-opt", "max-size=foo"], /^invalid log opts: invalid size: 'foo'$/],
+    [["--log-opt", "nope=1"], /^invalid log opts: unknown log opt 'nope'/],
+    [["--default-ulimit", "nofile=10:5"], /^invalid default ulimit: ulimit soft limit/],
   ];
   for (const [args, message] of cases)
     assert.throws(() => merge(args), { kind: "InvalidParameter", message }, args.join(" "));
-  assert.deepEqual(merge(["-H", "tcp://0.0.0.0:99", "--tlsverify"]).tls.enabled, true);
+  const pem = ["cert", "key", "cacert"].map((name) => `--tls${name}=${import.meta.filename}`);
+  assert.deepEqual(merge(["-H", "tcp://0.0.0.0:99", "--tlsverify", ...pem]).tls.enabled, true);
   assert.deepEqual(merge(["-H", "tcp://[::1]:99", "--allow-insecure-tcp"]).hosts, ["tcp://[::1]:99"]);
+});
+
+test("values that the parser refuses in a flag are refused in the file too", () => {
+  assert.throws(() => merge([], { dns: ["1.1.1.1", "x"] }), {
+    message: "invalid string being converted to IP address: x",
+  });
+  assert.throws(() => merge([], { "default-ulimits": { nofile: { Name: "nofile", Soft: 10, Hard: 5 } } }), {
+    message: /^invalid default ulimit: /,
+  });
 });
 
 test("flags with wrong values are refused by the parser, in pflag's words", () => {

@@ -1,12 +1,14 @@
 // The daemon's configuration: defaults, then the configuration file, then flags, as one checked record.
 
 import { existsSync } from "node:fs";
+import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Flags } from "../../base/flags.ts";
 import type { LogLevel } from "../../base/log.ts";
 import { parseRamBytes } from "../../base/units.ts";
 import { parseBip } from "../network/index.ts";
+import { checkLogConfig, checkUlimits } from "../runtime/index.ts";
 import { type FileConfig, readConfigFile, refuseConflicts } from "./config-file.ts";
 import { directives, splitOnce } from "./directives.ts";
 
@@ -168,6 +170,11 @@ function complain(config: DaemonConfig): string | undefined {
   const duplicate = config.labels
     .map((label) => splitOnce(label, "=")[0])
     .find((key, i, keys) => keys.indexOf(key) !== i);
+  const badDns = config.dns.find((address) => isIP(address) === 0);
+  const { enabled, verify, certFile, keyFile, caFile } = config.tls;
+  const missing = [certFile, keyFile, ...(verify ? [caFile] : [])].find((path) => !existsSync(path));
+  const log = checkLogConfig({ Type: config.logDriver, Config: config.logOpts });
+  const [badUlimit] = checkUlimits({ Ulimits: Object.values(config.defaultUlimits) });
   const checks: readonly (string | undefined | false)[] = [
     ...config.hosts.map((host) => complainAboutHost(host, config.tls.verify || config.allowInsecureTcp)),
     !(config.defaultRuntime in config.runtimes) &&
@@ -180,6 +187,12 @@ function complain(config: DaemonConfig): string | undefined {
     config.shutdownTimeoutSeconds < 0 && `invalid shutdown timeout: ${config.shutdownTimeoutSeconds}`,
     (!/^(\/[^/\s]+)+$/.test(config.cgroupParent) || config.cgroupParent.split("/").some((part) => part === "..")) &&
       `invalid cgroup parent: ${config.cgroupParent}: an absolute path below the root is needed`,
+    enabled && missing !== undefined && `could not load TLS file ${missing}: no such file or directory`,
+    badDns !== undefined && `invalid string being converted to IP address: ${badDns}`,
+    badUlimit !== undefined && `invalid default ulimit: ${badUlimit}`,
+    log.errors[0] !== undefined && `invalid log opts: ${log.errors[0]}`,
+    log.unsupported[0] !== undefined &&
+      `invalid log opts: ${log.unsupported[0].replace("HostConfig.LogConfig.Config", "log-opts")} is not supported yet`,
     duplicate !== undefined && `conflict labels for ${duplicate}`,
     config.labels.some((label) => !/^[^=]+=/.test(label)) &&
       `bad attribute format: ${config.labels.find((label) => !/^[^=]+=/.test(label))}`,

@@ -7,7 +7,8 @@ import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
 export { createRuntimeSpecs } from "./specs.ts";
 export { renderSpec } from "./spec.ts";
 export { type HostPath, hostPathsOf, planMounts } from "./mounts.ts";
-export { parseLogRotation } from "./log-config.ts";
+export { checkLogConfig, parseLogRotation } from "./log-config.ts";
+export { checkUlimits } from "./rlimits.ts";
 export { runtimeWarnings } from "./runtime-warnings.ts";
 export type { Shim, Shims, ShimOptions, ProcessIdentity, ExitRecord, StartFailure, ShimAttachment } from "./shim.ts";
 
