@@ -6,7 +6,7 @@ import type { Reply, ReplyHeaders } from "./exchange.ts";
 import { probeWhenEnded } from "./liveness.ts";
 
 /** How long a client may go on sending after it has its answer. */
-const refusedLingerMs = 1_000;
+const refusedLingerMs = 2_000;
 
 /** Replies of an ordinary request. */
 export class ResponseReply implements Reply {
@@ -72,6 +72,7 @@ export class ResponseReply implements Reply {
   #discardRest(): void {
     const request = this.#request;
     if (request.complete || request.destroyed) return;
+    request.unpipe();
     for (const event of ["readable", "data", "timeout"]) request.removeAllListeners(event);
     request.resume();
     const timer = setTimeout(() => request.socket.destroy(), refusedLingerMs);

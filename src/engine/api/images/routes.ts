@@ -1,6 +1,6 @@
 // /images: what was loaded and imported. Pull, push and search are in unsupported.ts.
 
-import { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { EngineError } from "../../../base/errors.ts";
 import { checkPlatform } from "../containers/parse.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
@@ -12,6 +12,7 @@ import { renderImage, renderImages } from "./render.ts";
 
 /** An upload that brings nothing for so long is given up. */
 const uploadIdleMs = 300_000;
+const uploadBufferBytes = 256 * 1024;
 const listFilters = ["before", "dangling", "label", "label!", "reference", "since", "until"];
 
 export function imageRoutes(engine: Engine): readonly Route[] {
@@ -95,25 +96,17 @@ function joinReference(repository: string, tag: string): string {
  */
 function upload(exchange: Exchange): Readable {
   const { request } = exchange;
-  const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer>;
-  let waiting = false;
-  const pull = async (): Promise<void> => {
-    waiting = true;
-    try {
-      const { done, value } = await chunks.next();
-      body.push(done === true ? null : value);
-    } catch (error) {
-      body.destroy(error instanceof Error ? error : new Error(String(error)));
-    } finally {
-      waiting = false;
-    }
-  };
-  const body = new Readable({ read: () => void pull() });
+  const body = new PassThrough({ highWaterMark: uploadBufferBytes });
+  request.pipe(body);
+  request.on("error", (error) => body.destroy(error));
+  request.on("close", () => {
+    if (!request.complete) body.destroy(new EngineError("Cancelled", "the client hung up in the middle of an upload"));
+  });
   request.setTimeout(uploadIdleMs);
   request.on("timeout", () => {
     // A reader that is busy with what it has is no stalled client.
-    if (waiting) body.destroy(new EngineError("Deadline", "the upload stalled"));
-    else request.setTimeout(uploadIdleMs);
+    if (body.writableNeedDrain) request.setTimeout(uploadIdleMs);
+    else body.destroy(new EngineError("Deadline", "the upload stalled"));
   });
   return body;
 }
