@@ -1,4 +1,4 @@
-// `script/test`: runs the suites one after the other, each test file in a process of its own, and prints a summary.
+// `script/test`: runs the suites one after the other, each test file but the unit tests in a process of its own, and prints a summary.
 // Suites that measure or kill run alone; nothing is skipped silently.
 
 import { spawn } from "node:child_process";
@@ -7,9 +7,9 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 
-/** In order; `parallel` is the number of files side by side. */
+/** In order; `parallel` is the number of files side by side, undefined for one process for all. */
 const suites = [
-  { name: "unit", files: ["src/**/*.test.ts", "tools/**/*.test.ts"], parallel: 2 },
+  { name: "unit", files: ["src/**/*.test.ts", "tools/**/*.test.ts"], parallel: undefined },
   { name: "integration", files: ["test/integration/**/*.test.ts"], parallel: 2 },
   { name: "conformance", files: ["test/conformance/**/*.test.ts"], parallel: 1 },
   { name: "flows", files: ["test/flows/**/*.test.ts"], parallel: 1 },
@@ -52,7 +52,7 @@ for (const suite of suites) {
     process.execPath,
     "--test",
     "--test-reporter=./tools/test-reporter.ts",
-    `--test-concurrency=${suite.parallel}`,
+    ...(suite.parallel === undefined ? ["--test-isolation=none"] : [`--test-concurrency=${suite.parallel}`]),
     "--test-timeout=600000",
     ...files,
   ]);
