@@ -84,9 +84,15 @@ export class Api {
   }
 }
 
-/** Reads a stream to its end and counts. */
-export async function drain(stream: Readable): Promise<number> {
+/** Reads a stream to its end and counts, with as little of its own as can be: on two cores the client is part of the time. */
+export function drain(stream: Readable): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
   let bytes = 0;
-  for await (const chunk of stream) bytes += (chunk as Buffer).length;
-  return bytes;
+  stream.on("data", (chunk: Buffer) => {
+    bytes += chunk.length;
+  });
+  stream.once("end", () => resolve(bytes));
+  stream.once("error", reject);
+  stream.once("close", () => reject(new Error(`the stream was cut off after ${bytes} bytes`)));
+  return promise;
 }
