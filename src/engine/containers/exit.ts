@@ -13,6 +13,7 @@ import { readExitFile } from "./exit-file.ts";
 import { lostExit } from "./lost-exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { announceNetworks } from "./network-events.ts";
+import { recordFact } from "./record-fact.ts";
 import { removeAfterwards } from "./remove.ts";
 import { planRestart } from "./restart-policy.ts";
 import type { Room } from "./room.ts";
@@ -87,7 +88,7 @@ export async function finishTask(room: Room, container: Container, task: Task, e
 /** The end of the run that the record says is on; to be called with the container locked. */
 export async function recordExit(room: Room, container: Container, exit: ExitRecord): Promise<void> {
   const { record, task } = container;
-  const { networks, logger } = room.deps;
+  const { networks } = room.deps;
   const delayMs = decideRestart(container, exit);
   const ended: ContainerRecord = {
     ...record,
@@ -102,13 +103,7 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
     },
   };
   announceNetworks(room, container, "disconnect");
-  try {
-    await room.commit(container, ended, networks.release(record.id));
-  } catch (error) {
-    // A full disk: the shim's exit record is on disk, and the next start of the daemon reads it again.
-    container.record = ended;
-    logger.error("the end of a container could not be recorded", { container: record.id, error: messageOf(error) });
-  }
+  await recordFact(room, container, ended, networks.release(record.id));
   await failpoint("container.exit.committed");
   if (task !== undefined) container.cleared = clearRun(room, container, task.shim);
   container.task = undefined;

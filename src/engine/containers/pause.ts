@@ -5,6 +5,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { freezeCgroup, thawCgroup } from "../kernel/cgroups.ts";
 import type { Container } from "./container.ts";
+import { recordFact } from "./record-fact.ts";
 import type { Room } from "./room.ts";
 import { nextStatus } from "./state.ts";
 
@@ -20,8 +21,14 @@ export async function pauseContainer(room: Room, id: ContainerId): Promise<void>
   }
   if (status !== "running") throw new EngineError("Conflict", `container ${id} is not running`);
   await freezeCgroup(room.hierarchies, room.cgroupPath(record));
-  await failpoint("container.pause.frozen");
-  await room.commit(container, { ...record, state: { ...record.state, status: nextStatus(status, "pause") } });
+  try {
+    await failpoint("container.pause.frozen");
+    await room.commit(container, { ...record, state: { ...record.state, status: nextStatus(status, "pause") } });
+  } catch (error) {
+    // What is frozen and not known to be could not even be killed.
+    thawCgroup(room.hierarchies, room.cgroupPath(record));
+    throw error;
+  }
   room.announce(container, "pause");
 }
 
@@ -38,7 +45,7 @@ export async function thaw(room: Room, container: Container): Promise<void> {
   const { record } = container;
   thawCgroup(room.hierarchies, room.cgroupPath(record));
   await failpoint("container.unpause.thawed");
-  await room.commit(container, {
+  await recordFact(room, container, {
     ...record,
     state: { ...record.state, status: nextStatus(record.state.status, "unpause") },
   });

@@ -20,6 +20,7 @@ import type { Container } from "./container.ts";
 import { watchTask } from "./exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { announceNetworks } from "./network-events.ts";
+import { recordFact } from "./record-fact.ts";
 import { removeAfterwards } from "./remove.ts";
 import type { Room } from "./room.ts";
 import { mountShm } from "./shm.ts";
@@ -196,17 +197,12 @@ async function undoStart(
     },
   };
   const cancelled = isEngineError(error, "Cancelled") || (error instanceof Error && error.name === "AbortError");
-  try {
-    await room.commit(
-      container,
-      cancelled ? { ...failed, state: { ...failed.state, exitCode: record.state.exitCode, error: "" } } : failed,
-      [...networks.release(record.id), { delete: "ops", key: startOp(record.id) }],
-    );
-  } catch (failure) {
-    // A full disk: memory knows, and the next start of the daemon finds the open row.
-    container.record = failed;
-    logger.error("a failed start could not be recorded", { container: record.id, error: messageOf(failure) });
-  }
+  await recordFact(
+    room,
+    container,
+    cancelled ? { ...failed, state: { ...failed.state, exitCode: record.state.exitCode, error: "" } } : failed,
+    [...networks.release(record.id), { delete: "ops", key: startOp(record.id) }],
+  );
   for (const { duplex } of container.clients) duplex.abandon();
   container.clients.clear();
   // Who waits for a restarting container's end has it now: there will be no other.

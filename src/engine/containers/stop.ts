@@ -7,6 +7,7 @@ import type { ContainerId } from "../../base/ids.ts";
 import type { Container, Task } from "./container.ts";
 import { giveUpRestart } from "./exit.ts";
 import { thaw } from "./pause.ts";
+import { recordFact } from "./record-fact.ts";
 import type { Room } from "./room.ts";
 import { parseSignal, sigkill, sigterm } from "./signals.ts";
 import { isActive } from "./state.ts";
@@ -122,7 +123,7 @@ async function markStopped(room: Room, container: Container): Promise<void> {
   const marked = { ...record, manuallyStopped: true };
   const policy = record.hostConfig.RestartPolicy?.Name ?? "no";
   if (policy === "no" || policy === "") container.record = marked;
-  else await room.commit(container, marked);
+  else await recordFact(room, container, marked);
 }
 
 function notRunning(id: ContainerId): EngineError {
