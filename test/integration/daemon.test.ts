@@ -81,6 +81,15 @@ test("a second daemon with the same pid file is refused, and leaves the first on
   assert.equal(readFileSync(daemon.pidFile, "utf8"), `${daemon.pid}\n`);
 });
 
+test("a second daemon with the same exec root is refused, whatever its pid file and data root", async () => {
+  await using daemon = await startDaemon();
+  const argv = ["--pidfile", join(daemon.dir, "other.pid"), "--data-root", join(daemon.dir, "other")];
+  const second = await runCommand(daemon.argv(...argv));
+  assert.equal(second.code, 1);
+  assert.match(second.stderr, /run\/gantryd\.pid: process with PID \d+ is still running\n$/);
+  assert.equal((await daemon.api("GET", "/_ping")).status, 200);
+});
+
 test("SIGTERM ends it with 0 and takes socket and pid file away; it starts again", async () => {
   await using daemon = await startDaemon(noImage);
   assert.equal(await daemon.stop(), 0);

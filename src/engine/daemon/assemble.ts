@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { Engine } from "../api/ports.ts";
@@ -132,6 +133,9 @@ export async function assemble(
   makeRoot(config.dataRoot);
   makeRoot(config.execRoot);
   stack.defer(writePidFile(config.pidFile));
+  // Shims and runtime state of two daemons must not meet, wherever their pid files are.
+  const inExecRoot = join(config.execRoot, "gantryd.pid");
+  if (inExecRoot !== config.pidFile) stack.defer(writePidFile(inExecRoot));
 
   const runtimes = new Runtimes(live, logger);
   const opening = openLocked(config, logger);
