@@ -90,6 +90,33 @@ test("a second daemon with the same exec root is refused, whatever its pid file 
   assert.equal((await daemon.api("GET", "/_ping")).status, 200);
 });
 
+test("a second daemon with roots of its own and the same cgroup parent leaves the first one's containers alone", async () => {
+  await using daemon = await startDaemon();
+  await daemon.dockerOk(["run", "-d", "--name", "kept", "--network", "none", "busybox", "sleep", "1000"]);
+  const other = join(daemon.dir, "other");
+  const socket = join(daemon.dir, "other.sock");
+  const argv = ["--pidfile", `${other}.pid`, "--data-root", other, "--exec-root", `${other}-run`, "--bridge", "none"];
+  const [file = "", ...args] = daemon.argv(...argv);
+  const second = spawn(
+    file,
+    [...args.filter((arg, i) => arg !== "--host" && args[i - 1] !== "--host"), "--host", `unix://${socket}`],
+    {
+      stdio: "ignore",
+    },
+  );
+  try {
+    await eventually("the second daemon serves", () => existsSync(socket));
+    assert.equal(await daemon.dockerOk(["inspect", "-f", "{{.State.Running}}", "kept"]), "true");
+    assert.equal(await daemon.dockerOk(["exec", "kept", "echo", "alive"]), "alive");
+    const check = await runCommand(["docker", "-H", `unix://${socket}`, "ps", "-aq"]);
+    assert.deepEqual([check.code, check.stdout], [0, ""]);
+  } finally {
+    second.kill("SIGTERM");
+    await eventually("the second daemon has ended", () => second.exitCode !== null || second.signalCode !== null);
+  }
+  await daemon.dockerOk(["rm", "-f", "kept"]);
+});
+
 test("SIGTERM ends it with 0 and takes socket and pid file away; it starts again", async () => {
   await using daemon = await startDaemon(noImage);
   assert.equal(await daemon.stop(), 0);

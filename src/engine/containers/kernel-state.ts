@@ -5,6 +5,7 @@ import { readdir, readFile, readlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { ContainerId } from "../../base/ids.ts";
 import { listCgroups } from "../kernel/cgroups.ts";
+import { isForeignRun } from "./foreign-run.ts";
 import type { Room } from "./room.ts";
 
 const containerId = /^[0-9a-f]{64}$/;
@@ -33,11 +34,10 @@ export function dataDirs(room: Room): Promise<readonly ContainerId[]> {
   return idsIn(join(room.deps.paths.dataRoot, "containers"));
 }
 
-/** Cgroups under the engine's parent; those of containers with a CgroupParent of their own are not among them. */
+/** Cgroups under the engine's parent that are not another engine's; those of containers with a CgroupParent of their own are not among them. */
 export function ownCgroups(room: Room): readonly ContainerId[] {
-  return listCgroups(room.hierarchies, room.deps.config.cgroupParent).filter((name) =>
-    containerId.test(name),
-  ) as ContainerId[];
+  const ids = listCgroups(room.hierarchies, room.deps.config.cgroupParent).filter((name) => containerId.test(name));
+  return (ids as ContainerId[]).filter((id) => !isForeignRun(room, id));
 }
 
 /** Shims of this engine: processes of that name which hold a run directory of ours open. */
