@@ -25,11 +25,9 @@ export function throwErrorOf(reply: Frame): void {
 function openSocket(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ path, allowHalfOpen: true });
-    socket.once("error", reject);
-    socket.once("connect", () => {
-      socket.removeListener("error", reject);
-      resolve(socket);
-    });
+    // Stays: a shim that leaves may reset the connection before anybody else listens.
+    socket.on("error", reject);
+    socket.once("connect", () => resolve(socket));
   });
 }
 
@@ -73,6 +71,8 @@ export class ShimConnection {
     socket.on("error", () => socket.destroy());
     socket.on("end", () => socket.destroy());
     socket.on("close", () => this.#close());
+    // Reset while the directory's descriptor was being closed: nothing will be emitted any more.
+    if (socket.destroyed) queueMicrotask(() => this.#close());
   }
 
   get closed(): boolean {

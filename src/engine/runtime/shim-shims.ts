@@ -14,6 +14,8 @@ import type { Shim, ShimOptions, Shims } from "./shim.ts";
 const protocolVersion = "1";
 /** Includes the mounts and the network that the shim sets up before it answers. */
 const helloTimeoutMs = 30_000;
+/** It has all been set up: only a shim that hangs, or a machine that swaps, takes its time. */
+const reconnectTimeoutMs = 10_000;
 
 /** A shim whose set-up failed takes it back before it leaves. */
 const leaveTimeoutMs = 5_000;
@@ -26,10 +28,10 @@ export interface ShimsDeps {
   readonly logger: Logger;
 }
 
-async function greet(socket: Socket, id: ContainerId, runDir: string): Promise<ShimClient> {
+async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs: number): Promise<ShimClient> {
   const connection = new ShimConnection(socket);
   try {
-    const reply = await connection.request("hello", [["protocol", protocolVersion]], helloTimeoutMs);
+    const reply = await connection.request("hello", [["protocol", protocolVersion]], timeoutMs);
     if (reply.get("protocol") !== protocolVersion || reply.get("id") !== id)
       throw new EngineError("DataLoss", `another container's shim answers in ${runDir}: ${reply.get("id")}`);
     const failed = reply.get("failed");
@@ -65,7 +67,7 @@ export function createShims(deps: ShimsDeps): Shims {
   return {
     async spawn(options: ShimOptions): Promise<Shim> {
       const pid = await spawner.request(spawnFields(options));
-      const client = await greet(await connectShim(options.runDir), options.id, options.runDir);
+      const client = await greet(await connectShim(options.runDir), options.id, options.runDir, helloTimeoutMs);
       if (client.identity.pid !== pid) {
         client.disconnect();
         throw new EngineError("Conflict", `shim ${client.identity.pid} answers where ${pid} was started`);
@@ -82,7 +84,7 @@ export function createShims(deps: ShimsDeps): Shims {
         if (errno === "ENOENT" || errno === "ECONNREFUSED" || errno === "ENOTDIR") return undefined;
         throw new EngineError("System", `connect to the shim in ${runDir}`, { cause: error });
       }
-      const client = await greet(socket, id, runDir);
+      const client = await greet(socket, id, runDir, reconnectTimeoutMs);
       const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
       if (client.identity.bootId !== bootId) {
         client.disconnect();
