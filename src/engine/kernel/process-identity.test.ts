@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import type { Readable, Writable } from "node:stream";
 import { test } from "node:test";
 import { identifyProcess, isProcessAlive, parseProcessStat, readBootId, readProcessStat } from "./process-identity.ts";
 
@@ -38,21 +39,27 @@ test("another start time or another boot is another process", () => {
 });
 
 test("a zombie is not alive, and a reaped process is not there", async () => {
-  // The shell becomes a sleep that never waits for its child: true stays a zombie.
-  const parent = spawn("sh", ["-c", "true & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
-  const [chunk] = (await once(parent.stdout, "data")) as [Buffer];
+  // The shell becomes a sleep that never waits for its child. Only then may the child end: a shell would reap it.
+  const stdio = ["ignore", "pipe", "inherit", "pipe"] as const;
+  const parent = spawn("sh", ["-c", "cat <&3 & echo $!; exec sleep 60"], { stdio: [...stdio] });
+  const [chunk] = (await once(parent.stdout as Readable, "data")) as [Buffer];
   const zombie = Number(chunk.toString());
-  for (let i = 0; i < 200 && readProcessStat(zombie)?.state !== "Z"; i++) {
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await until(() => readProcessStat(parent.pid ?? 0)?.comm === "sleep");
+  (parent.stdio[3] as Writable).end();
+  await until(() => readProcessStat(zombie)?.state === "Z");
   const identity = identifyProcess(zombie);
-  assert.equal(readProcessStat(zombie)?.state, "Z");
   assert.ok(identity !== undefined);
   assert.equal(isProcessAlive(identity), false);
   parent.kill("SIGKILL");
   await once(parent, "close");
   assert.equal(identifyProcess(parent.pid ?? 0), undefined);
 });
+
+async function until(is: () => boolean): Promise<void> {
+  const deadline = performance.now() + 20_000;
+  while (!is() && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.ok(is());
+}
 
 test("the boot id is a UUID", () => {
   assert.match(readBootId(), /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
