@@ -1,7 +1,7 @@
-// The limits of a running container as the kernel has them, compared with its HostConfig (F9). What nobody asked for may
+// The limits of a running container as the kernel has them, compared with its HostConfig, and set again (F9). What nobody asked for may
 // have any value: a runtime is free in it.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
@@ -16,15 +16,30 @@ interface Limit {
 /** The kernel keeps memory limits in pages. */
 const pageBytes = 4096;
 
-/** One text per limit that is not what was asked for; a file that is not there is no limit that could be wrong. */
-export function limitsThatDiffer(room: Room, record: ContainerRecord): readonly string[] {
+/** A limit that is not what was asked for. */
+export interface DifferentLimit {
+  readonly detail: string;
+  /** The kernel's file, and what belongs into it. */
+  readonly path: string;
+  readonly wanted: number;
+}
+
+/** A file that is not there is no limit that could be wrong. */
+export function limitsThatDiffer(room: Room, record: ContainerRecord): readonly DifferentLimit[] {
   const cgroup = room.cgroupPath(record);
   return wantedLimits(room, record).flatMap(({ name, controller, file, wanted }) => {
     const mount = room.hierarchies.mounts[room.hierarchies.version === 2 ? "" : controller];
-    const text = mount === undefined ? undefined : readLimit(join(mount, cgroup, file));
+    if (mount === undefined) return [];
+    const path = join(mount, cgroup, file);
+    const text = readLimit(path);
     if (text === undefined || text === String(wanted)) return [];
-    return [`${name} is ${text} in the kernel and ${wanted} in the record`];
+    return [{ detail: `${name} is ${text} in the kernel and ${wanted} in the record`, path, wanted }];
   });
+}
+
+export function setLimit({ path, wanted }: DifferentLimit): void {
+  // Never O_CREAT: cgroupfs answers it with EACCES.
+  writeFileSync(path, String(wanted), { flag: "r+" });
 }
 
 function wantedLimits(room: Room, { hostConfig }: ContainerRecord): readonly Limit[] {

@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ExecId } from "../../base/ids.ts";
 import type { OciSpec } from "../../spec/oci/runtime.ts";
@@ -64,7 +64,10 @@ export async function startExec(
   } catch (error) {
     attachment?.duplex.destroy();
     if (exec.state === "starting") close(room, container, exec, 126);
-    throw error;
+    // The shim has left in the middle: the container ended, perhaps by this very exec.
+    throw isEngineError(error, "Unavailable")
+      ? new EngineError("Conflict", `container ${container.id} is not running`, { cause: error })
+      : error;
   }
   if (attachment === undefined) return undefined;
   const { duplex } = attachment;

@@ -6,6 +6,7 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { removeSmallTree } from "../kernel/small-tree.ts";
+import { cleanRuntime } from "./clean-runtime.ts";
 import type { Container } from "./container.ts";
 import { forgetExecs } from "./exec-end.ts";
 import type { Room } from "./room.ts";
@@ -91,16 +92,18 @@ async function destroy(room: Room, container: Container): Promise<void> {
     ],
     { freesSpace: true },
   );
+  room.discarding.add(id);
   room.containers.delete(id);
   if (room.names.get(name) === id) room.names.delete(name);
   forgetExecs(room, container);
-  await failpoint("container.remove.committed");
   try {
+    await failpoint("container.remove.committed");
     await Promise.all([layer.discard(), removeDirectories(room, id)]);
     await failpoint("container.remove.discarded");
-    room.settle(removeOp(id));
+    room.settle(removeOp(id), id);
   } catch (error) {
     // The journal's row stays: the next start of the daemon, or a check, deletes what is left.
+    room.discarding.delete(id);
     room.deps.logger.error("a removed container's directories could not be deleted", {
       container: id,
       error: messageOf(error),
@@ -129,6 +132,16 @@ async function shimGone(container: Container): Promise<void> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A removal that was cut off after its commit, to its end. */
+export async function finishRemoval(room: Room, id: ContainerId): Promise<void> {
+  const { snapshots, store } = room.deps;
+  await cleanRuntime(room, { id, hostConfig: {} });
+  const layer = snapshots.removal(id);
+  if (layer.changes.length > 0) await store.commit(layer.changes, { freesSpace: true });
+  await Promise.all([layer.discard(), removeDirectories(room, id)]);
+  await store.commit([{ delete: "ops", key: removeOp(id) }], { freesSpace: true });
 }
 
 export async function removeDirectories(room: Room, id: ContainerId): Promise<void> {

@@ -23,12 +23,12 @@ import { readExitFile } from "./exit-file.ts";
 import { finishTask, recordExit, watchTask } from "./exit.ts";
 import { lostExit } from "./lost-exit.ts";
 import { type ContainerRecord, parseContainerRow } from "./model.ts";
-import { removeAfterwards, removeDirectories } from "./remove.ts";
+import { finishRemoval, removeAfterwards } from "./remove.ts";
 import { planRestart } from "./restart-policy.ts";
 import type { Room } from "./room.ts";
 import { endShim, startOp } from "./start.ts";
 import { hasProcess, nextStatus } from "./state.ts";
-import { sweepOrphans } from "./sweep.ts";
+import { connectOrKill, sweepOrphans } from "./sweep.ts";
 
 /** Shims that are asked at the same time; each costs a connection and two messages. */
 const parallelShims = 64;
@@ -58,7 +58,7 @@ export async function restoreContainers(room: Room): Promise<void> {
   });
   await failpoint("container.restore.adopted");
   const removed = ops.filter(({ kind }) => kind === "remove").map(({ subject }) => subject as ContainerId);
-  await finishRemovals(room, removed);
+  for (const id of removed) await finishRemoval(room, id);
   await settleStarts(room, started);
   await sweepOrphans(room);
   for (const container of room.containers.values()) applyPolicy(room, container);
@@ -69,10 +69,7 @@ async function restoreContainer(room: Room, container: Container, startCut: bool
   const { record } = container;
   const believed = hasProcess(record.state.status);
   if (!believed && !startCut) return;
-  const shim = await room.deps.shims.connect(container.id, room.runDir(container.id)).catch((error: unknown) => {
-    room.deps.logger.warn("a shim does not answer", { container: container.id, error: messageOf(error) });
-    return undefined;
-  });
+  const shim = await connectOrKill(room, container.id);
   if (shim !== undefined) await adopt(room, container, shim, believed);
   else if (believed) await bury(room, container);
   else await rollBack(room, container);
@@ -169,17 +166,6 @@ async function rollBack(room: Room, container: Container): Promise<void> {
     ...room.deps.networks.release(container.id),
     { delete: "ops", key: startOp(container.id) },
   ]);
-}
-
-async function finishRemovals(room: Room, ids: readonly ContainerId[]): Promise<void> {
-  for (const id of ids) {
-    const record = { id, hostConfig: {} };
-    await cleanRuntime(room, record);
-    const layer = room.deps.snapshots.removal(id);
-    if (layer.changes.length > 0) await room.deps.store.commit(layer.changes, { freesSpace: true });
-    await Promise.all([layer.discard(), removeDirectories(room, id)]);
-    await room.deps.store.commit([{ delete: "ops", key: `remove:${id}` }]);
-  }
 }
 
 /** Rows of starts whose containers are gone, or that were rolled forward above. */

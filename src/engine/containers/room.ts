@@ -74,12 +74,14 @@ export class Room {
   readonly execs = new Map<ExecId, Exec>();
   /** Ids whose records cannot be read: nothing of theirs is touched. */
   readonly damaged = new Set<string>();
+  /** Containers whose removal is committed and whose directories are being deleted: their "remove" rows are in use. */
+  readonly discarding = new Set<ContainerId>();
   readonly locks = new KeyedMutex();
   readonly hierarchies: CgroupHierarchies;
   /** Aborted when the daemon goes: restarts that wait are left to the next one. */
   readonly closing = new AbortController();
   readonly #background = new Set<Promise<void>>();
-  readonly #settled: Change[] = [];
+  readonly #settled: { readonly opId: string; readonly subject: ContainerId }[] = [];
 
   constructor(deps: ContainersDeps, steps: (room: Room) => Steps) {
     this.deps = deps;
@@ -140,20 +142,31 @@ export class Room {
    * To be called with the container locked.
    */
   async commit(container: Container, record: ContainerRecord, changes: readonly Change[] = []): Promise<void> {
-    await this.deps.store.commit([putContainer(record), ...changes, ...this.#settled.splice(0)]);
+    await this.#commitWithSettled([putContainer(record), ...changes]);
     container.record = record;
   }
 
-  /** A journal row that is done with: it goes with the next commit, or with one of its own soon. */
-  settle(opId: string): void {
-    this.#settled.push({ delete: "ops", key: opId });
+  /** The "remove" row of a container is done with: it goes with the next commit, or with one of its own soon. */
+  settle(opId: string, subject: ContainerId): void {
+    this.#settled.push({ opId, subject });
     if (this.#settled.length > 1) return;
     setTimeout(() => this.inBackground("settle the journal", () => this.flushSettled()), 20).unref();
   }
 
   async flushSettled(): Promise<void> {
-    const changes = this.#settled.splice(0);
-    if (changes.length > 0) await this.deps.store.commit(changes, { freesSpace: true });
+    if (this.#settled.length > 0) await this.#commitWithSettled([], { freesSpace: true });
+  }
+
+  async #commitWithSettled(changes: readonly Change[], options?: { readonly freesSpace: boolean }): Promise<void> {
+    const settled = this.#settled.splice(0);
+    const deletes = settled.map(({ opId }): Change => ({ delete: "ops", key: opId }));
+    try {
+      await this.deps.store.commit([...changes, ...deletes], options);
+    } catch (error) {
+      this.#settled.unshift(...settled);
+      throw error;
+    }
+    for (const { subject } of settled) this.discarding.delete(subject);
   }
 
   /** Work that no request waits for; shutdown does. A failure is logged. */

@@ -5,9 +5,10 @@ import { rm } from "node:fs/promises";
 import { messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
+import type { Shim } from "../runtime/index.ts";
 import type { Change } from "../store/index.ts";
 import { cleanRuntime } from "./clean-runtime.ts";
-import { dataDirs, ownCgroups, runDirs, runtimeStates, shmDirs } from "./kernel-state.ts";
+import { dataDirs, ownCgroups, runDirs, runtimeStates, shmDirs, signalShims } from "./kernel-state.ts";
 import type { Room } from "./room.ts";
 import { endShim } from "./start.ts";
 
@@ -40,9 +41,26 @@ function hasTask(room: Room, id: ContainerId): boolean {
   return room.containers.get(id)?.task !== undefined || room.damaged.has(id);
 }
 
+/** A container's shim, or undefined where there is none. One that stands still is woken; one that hangs is killed, and is none. */
+export async function connectOrKill(room: Room, id: ContainerId): Promise<Shim | undefined> {
+  const { shims, logger } = room.deps;
+  const runDir = room.runDir(id);
+  try {
+    return await shims.connect(id, runDir).catch(async (error: unknown) => {
+      logger.warn("a shim does not answer", { container: id, error: messageOf(error) });
+      await signalShims(room, id, "SIGCONT");
+      return await shims.connect(id, runDir);
+    });
+  } catch (error) {
+    logger.error("a shim does not answer and is killed", { container: id, error: messageOf(error) });
+    await signalShims(room, id, "SIGKILL");
+    return undefined;
+  }
+}
+
 /** Ends a shim without a running record, or what is left of one. */
 export async function sweepRun(room: Room, id: ContainerId): Promise<void> {
-  const shim = await room.deps.shims.connect(id, room.runDir(id)).catch(() => undefined);
+  const shim = await connectOrKill(room, id);
   if (shim !== undefined) await endShim(shim);
   await cleanRuntime(room, room.containers.get(id)?.record ?? { id, hostConfig: {} });
 }

@@ -25,6 +25,7 @@ export function permissionTable(options: {
     { ...directory(dataRoot, 0o711), optional: false },
     file(`${dataRoot}/gantry.db`),
     file(`${dataRoot}/gantry.db-wal`),
+    file(`${dataRoot}/gantry.ballast`),
     directory(`${dataRoot}/content`, 0o700),
     directory(`${dataRoot}/snapshots`, 0o711),
     directory(`${dataRoot}/containers`, 0o711),
