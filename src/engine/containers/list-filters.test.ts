@@ -84,6 +84,7 @@ test("unknown filters and values are refused in dockerd's words", async () => {
       "invalid filter 'health=x': invalid value for health (x): must be one of none, starting, healthy, unhealthy",
     ],
     [{ "is-task": ["x"] }, "invalid filter 'is-task=[x]'"],
+    [{ publish: ["x"] }, 'error while looking up for publish x: strconv.ParseUint: parsing "x": invalid syntax'],
   ];
   for (const [entries, message] of rows) {
     await assert.rejects(parseListFilters(filters(entries), context), { kind: "InvalidParameter", message });

@@ -170,7 +170,7 @@ export function renderInfo(input: InfoInput): SystemInfo {
     },
     NCPU: facts.cpuCount,
     MemTotal: facts.memoryBytes,
-    GenericResources: [],
+    GenericResources: null,
     DockerRootDir: config.dataRoot,
     HttpProxy: "",
     HttpsProxy: "",

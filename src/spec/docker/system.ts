@@ -38,7 +38,7 @@ export interface SystemInfo {
   readonly MemTotal?: number;
   readonly IndexServerAddress?: string;
   readonly RegistryConfig?: RegistryServiceConfig;
-  readonly GenericResources?: GenericResources;
+  readonly GenericResources?: GenericResources | null;
   readonly HttpProxy?: string;
   readonly HttpsProxy?: string;
   readonly NoProxy?: string;
