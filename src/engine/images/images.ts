@@ -217,6 +217,9 @@ class EngineImages implements Images {
   async check(options: { readonly repair: boolean }): ReturnType<Images["check"]> {
     const { content, snapshots } = this.#deps;
     const findings: { invariant: "F10" | "F14"; subject: string; detail: string; repaired: boolean }[] = [];
+    for (const finding of await snapshots.check(() => this.#records.tops(), options.repair)) findings.push(finding);
+    // From here on no image comes or goes: a blob is there before its image's record.
+    using _ = await snapshots.lock();
     const known = new Set<Digest>(this.#records.broken.keys());
     for (const { id, chain } of this.#records.all()) {
       known.add(id);
@@ -236,8 +239,6 @@ class EngineImages implements Images {
         detail: `${why}; load the image again`,
         repaired: false,
       });
-    for (const finding of await snapshots.check(this.#records.tops(), options.repair)) findings.push(finding);
-    using _ = await snapshots.lock();
     for (const finding of await content.check(known, options.repair)) findings.push({ invariant: "F10", ...finding });
     return findings;
   }

@@ -64,8 +64,12 @@ export interface Snapshotter {
   planCollect(neededTops: readonly ChainId[]): LayerRemoval;
   /** Directories under a chain, top-most first; for `docker inspect`. */
   chainDirs(top: ChainId): readonly string[];
-  /** Problems of layers and directories (F10, F14); with repair, what is no container's data is deleted. */
-  check(neededTops: readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]>;
+  /**
+   * Problems of layers and directories (F10, F14); with repair, what is no container's data is deleted.
+   *
+   * @param neededTops asked under the lock: an image that is being loaded has its layers before its record
+   */
+  check(neededTops: () => readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]>;
 }
 
 export interface StagedLayer {

@@ -273,9 +273,9 @@ class OverlaySnapshotter implements Snapshotter {
     return this.#chain(top).map(({ dir }) => this.#directories.of(dir));
   }
 
-  async check(neededTops: readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]> {
+  async check(neededTops: () => readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]> {
     using _ = await this.lock();
-    const unneeded = this.planCollect(neededTops);
+    const unneeded = this.planCollect(neededTops());
     const findings = await checkSnapshots({
       directories: this.#directories,
       layers: this.#layers,
