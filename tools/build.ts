@@ -73,6 +73,13 @@ function renderLauncher(name: keyof typeof nodeFlags): string {
     `root=\${self%/bin/${name}}`,
     `program=$root/dist/${name}.js`,
     `[ "\${GANTRY_DEV:-}" != 1 ] || program=$root/src/cmd/${name}.ts`,
+    ...(name === "gantryd"
+      ? [
+          "# Node raises its own soft limit of open files; containers get the one that the daemon was started with.",
+          "GANTRY_SOFT_NOFILE=$(ulimit -Sn)",
+          "export GANTRY_SOFT_NOFILE",
+        ]
+      : []),
     `exec "$root/${node}" ${flags} "$program" "$@"`,
     "",
   ].join("\n");

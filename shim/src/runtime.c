@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,17 @@
 enum { TAIL_MAX = 16, LOG_BYTES = 4096, ERRORS_BYTES = 1024 };
 
 extern char **environ;
+
+// The daemon's Node has raised its soft limit to the hard one; programs that close every possible descriptor would crawl.
+static void limit_files(void) {
+  const char *text = getenv("GANTRY_SOFT_NOFILE");
+  struct rlimit limit;
+  unsigned long soft = text == NULL ? 0 : strtoul(text, NULL, 10);
+  if (soft < 3 || getrlimit(RLIMIT_NOFILE, &limit) != 0 || soft >= limit.rlim_cur)
+    return;
+  limit.rlim_cur = soft;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 // In the vfork child: memory is the parent's, descriptors and signal handlers are not.
 static _Noreturn void child(struct shim *s, const char **argv, const int fds[3], bool own_mounts, volatile int *error) {
@@ -40,6 +52,7 @@ static _Noreturn void child(struct shim *s, const char **argv, const int fds[3],
       *error = 0;
     close(fd);
   }
+  limit_files();
   if (own_mounts && s->options.hides_unified && !s->own_mounts && unshare(CLONE_NEWNS) == 0)
     mount_hide_unified();
   if (program >= 0)

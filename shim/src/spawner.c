@@ -205,6 +205,7 @@ int spawner_main(char *title, size_t title_size) {
   signal(SIGCHLD, SIG_IGN); // shims leave no zombies here
   if (chdir("/") != 0)
     return 1;
+  syscall(SYS_close_range, 3u, ~0u, 0u); // what the daemon's parent left open, or systemd passed
   int warmer = getenv("GANTRY_SHIM_COLD") == NULL ? start_warmer() : -1;
   if (warmer >= 0)
     fcntl(warmer, F_SETFL, O_NONBLOCK);

@@ -117,6 +117,17 @@ test("a second daemon with roots of its own and the same cgroup parent leaves th
   await daemon.dockerOk(["rm", "-f", "kept"]);
 });
 
+test("containers and execs get the soft limit of open files that the launcher found, not the one that Node has raised", async () => {
+  await using daemon = await startDaemon({ env: { GANTRY_SOFT_NOFILE: "512" } });
+  await daemon.dockerOk(["run", "-d", "--name", "limits", "busybox", "sleep", "1000"]);
+  const init = await daemon.dockerOk(["inspect", "-f", "{{.State.Pid}}", "limits"]);
+  assert.match(readFileSync(`/proc/${init}/limits`, "utf8"), /^Max open files +512 /m);
+  assert.equal(await daemon.dockerOk(["exec", "limits", "sh", "-c", "ulimit -Sn"]), "512");
+  const asked = ["run", "--rm", "--ulimit", "nofile=600:700", "busybox", "sh", "-c", "ulimit -Sn; ulimit -Hn"];
+  assert.equal(await daemon.dockerOk(asked), "600\n700");
+  await daemon.dockerOk(["rm", "-f", "limits"]);
+});
+
 test("SIGTERM ends it with 0 and takes socket and pid file away; it starts again", async () => {
   await using daemon = await startDaemon(noImage);
   assert.equal(await daemon.stop(), 0);
