@@ -35,9 +35,36 @@ test("crun's complaints about a command are given in the words that dockerd give
     ["open executable: Operation not permitted", 126, 'exec: "/cmd": permission denied'],
     ["open executable: Not a directory", 127, 'exec: "/cmd": stat /cmd: not a directory'],
     ["exec container process `/x`: Exec format error", 126, 'exec: "/x": exec format error'],
+    [
+      "chdir `/etc/passwd`: Not a directory",
+      127,
+      'chdir to cwd ("/etc/passwd") set in config.json failed: not a directory',
+    ],
+    [
+      "mount `/etc/passwd` to `bin`: Not a directory",
+      127,
+      'error during container init: error mounting "/etc/passwd" to rootfs at "/bin": mount /etc/passwd:/bin: not a directory: Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type',
+    ],
+    [
+      "mount `tmpfs` to `a: b`: Invalid argument",
+      128,
+      'error during container init: error mounting "tmpfs" to rootfs at "/a: b": mount tmpfs:/a: b: invalid argument',
+    ],
+    [
+      "open /proc/sys/net/foo: No such file or directory",
+      127,
+      "error during container init: open /proc/sys/net/foo: no such file or directory",
+    ],
   ];
   for (const [msg, exitCode, text] of cases)
     assert.deepEqual(renderStartFailure(failure(msg)), { exitCode, message: start + text }, msg);
+});
+
+test("an empty command is not found", () => {
+  const { exitCode, message } = renderStartFailure(
+    failure("open executable: Operation not permitted", { command: "" }),
+  );
+  assert.deepEqual([exitCode, message.slice(-43)], [127, 'exec: "": executable file not found in $PATH'.slice(-43)]);
 });
 
 test("runc's messages already are dockerd's, but for the step", () => {

@@ -57,7 +57,29 @@ function commandFault(message: string, command: string | undefined): string | un
     /^open executable: (?<errno>.*)$/.exec(message);
   const name = match?.groups?.["name"] ?? command;
   const say = faults[match?.groups?.["errno"] ?? ""];
+  // crun finds a directory where runc finds nothing.
+  if (name === "" && say !== undefined) return 'exec: "": executable file not found in $PATH';
   return name === undefined || say === undefined ? undefined : `exec: ${JSON.stringify(name)}: ${say(name)}`;
+}
+
+const wrongKind =
+  ": Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type";
+
+// crun's words for what it could not prepare for the process, in runc's.
+function preparationFault(message: string): string | undefined {
+  const [, step = "", errno = ""] = /^(.*): ([^:]*)$/s.exec(message) ?? [];
+  const reason = errno.charAt(0).toLowerCase() + errno.slice(1);
+  const directory = /^chdir `(.*)`$/s.exec(step)?.[1];
+  if (directory !== undefined)
+    return `chdir to cwd (${JSON.stringify(directory)}) set in config.json failed: ${reason}`;
+  const [, source, target] = /^mount `(.*)` to `(.*)`$/s.exec(step) ?? [];
+  if (source !== undefined && target !== undefined) {
+    const place = `/${target.replace(/^\//, "")}`;
+    const hint = reason === "not a directory" ? wrongKind : "";
+    return `error during container init: error mounting ${JSON.stringify(source)} to rootfs at ${JSON.stringify(place)}: mount ${source}:${place}: ${reason}${hint}`;
+  }
+  if (step.startsWith("open /proc/sys/")) return `error during container init: ${step}: ${reason}`;
+  return undefined;
 }
 
 function exitCodeOf(message: string): number {
@@ -80,7 +102,7 @@ export function renderStartFailure(failure: RuntimeFailure): StartFailure {
     lastError(failure.log) ??
     (failure.stderr.trim() === "" ? undefined : failure.stderr.trim()) ??
     `${runtime} ended with status ${failure.status} and said nothing`;
-  const fault = commandFault(message, failure.command);
+  const fault = commandFault(message, failure.command) ?? preparationFault(message);
   if (fault !== undefined) {
     const stage = operation === "create" ? `${runtime} create failed` : "exec failed";
     return { exitCode: exitCodeOf(fault), message: `${prefix}${stage}: unable to start container process: ${fault}` };
