@@ -8,6 +8,7 @@ import type { ExitRecord, ProcessIdentity, Shim } from "../runtime/index.ts";
 import type { Exec } from "./exec.ts";
 import type { LateDuplex } from "./late-duplex.ts";
 import type { ContainerRecord } from "./model.ts";
+import { isActive, type Status } from "./state.ts";
 
 /** One run of a container: from the shim's start to its exit record. */
 export interface Task {
@@ -61,6 +62,12 @@ export class Container {
 
   get id(): ContainerRecord["id"] {
     return this.record.id;
+  }
+
+  /** The state that clients are shown: a removal under way is one. */
+  get shownStatus(): Status | "removing" {
+    const { status } = this.record.state;
+    return this.removing && !isActive(status) ? "removing" : status;
   }
 
   /** What a wait is answered with now. */

@@ -54,7 +54,7 @@ export async function inspectContainer(room: Room, id: ContainerId, size: boolea
 function renderState(container: Container): ContainerInspectResponse["State"] {
   const { state } = container.record;
   return {
-    Status: container.removing && !isActive(state.status) ? "removing" : state.status,
+    Status: container.shownStatus,
     Running: isActive(state.status),
     Paused: state.status === "paused",
     Restarting: state.status === "restarting",

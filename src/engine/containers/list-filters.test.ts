@@ -12,6 +12,7 @@ const context: FilterContext = {
     throw new EngineError("NotFound", `No such container: ${name}`);
   },
   imageOf: async (reference) => (reference === "busybox" ? record.imageId : undefined),
+  statusOf: ({ state }) => state.status,
   networksOf: () => ["bridge", networkId],
 };
 

@@ -15,6 +15,8 @@ export interface FilterContext {
   find(nameOrId: string): ContainerRecord;
   /** The image and those made of it; undefined where there is no such image. */
   imageOf(reference: string): Promise<Digest | undefined>;
+  /** As clients are shown it. */
+  statusOf(record: ContainerRecord): string;
   /** Ids and names of the networks of a container. */
   networksOf(record: ContainerRecord): readonly string[];
 }
@@ -81,7 +83,7 @@ async function parseOne(key: string, values: readonly string[], context: FilterC
         if (!states.includes(value))
           throw invalid(`status=${value}`, `invalid value for state (${value}): must be one of ${states.join(", ")}`);
       }
-      return ({ state }) => values.includes(state.status);
+      return (record) => values.includes(context.statusOf(record));
     case "health":
       for (const value of values) {
         if (!healths.includes(value))

@@ -52,8 +52,8 @@ function renderSummary(
     Ports: portsOf(record),
     ...sizes,
     Labels: config.Labels ?? {},
-    State: container.removing && !isActive(state.status) ? "removing" : state.status,
-    Status: container.removing && !isActive(state.status) ? "Removal In Progress" : renderStatus(state, nowMs),
+    State: container.shownStatus,
+    Status: container.shownStatus === "removing" ? "Removal In Progress" : renderStatus(state, nowMs),
     HostConfig: {
       NetworkMode: hostConfig.NetworkMode ?? "",
       ...(Object.keys(annotations).length > 0 ? { Annotations: annotations } : {}),
@@ -94,6 +94,7 @@ function filterContext(room: Room): FilterContext {
         throw error;
       }
     },
+    statusOf: (record) => room.containers.get(record.id)?.shownStatus ?? record.state.status,
     networksOf: (record) =>
       Object.entries(settingsOf(room, record).Networks ?? {}).flatMap(([name, endpoint]) => [
         name,
