@@ -3,6 +3,7 @@
 // nothing. Source: open(2) O_PATH, proc_pid_fd(5); path_resolution(7). CVE-2018-15664, CVE-2024-9676, CVE-2026-47262.
 
 import {
+  type BigIntStats,
   close,
   closeSync,
   constants,
@@ -37,7 +38,7 @@ interface Files {
   open(path: string, flags: number): number | Promise<number>;
   close(fd: number): void | Promise<void>;
   lstat(path: string): Stats | Promise<Stats>;
-  fstat(fd: number): Stats | Promise<Stats>;
+  fstat(fd: number): BigIntStats | Promise<BigIntStats>;
   readlink(path: string): string | Promise<string>;
   statfs(path: string): { readonly type: number } | Promise<{ readonly type: number }>;
   /** Bytes read into `buffer` from `at` on, which is the file's offset too. */
@@ -49,7 +50,7 @@ const hostFiles: Files = {
   open: openSync,
   close: closeSync,
   lstat: (path) => lstatSync(path),
-  fstat: (fd) => fstatSync(fd),
+  fstat: (fd) => fstatSync(fd, { bigint: true }),
   readlink: (path) => readlinkSync(path),
   statfs: (path) => statfsSync(path),
   read: (fd, buffer, at) => readSync(fd, buffer, at, buffer.length - at, at),
@@ -60,12 +61,13 @@ const liveFiles: Files = {
   open: promisify(open),
   close: promisify(close),
   lstat: promisify<string, Stats>(lstat),
-  fstat: promisify<number, Stats>(fstat),
+  fstat: (fd) => fstatAsync(fd, { bigint: true }),
   readlink: promisify<string, string>(readlink),
   statfs: promisify<string, { readonly type: number }>(statfs),
   read: async (fd, buffer, at) => (await readAsync(fd, buffer, at, buffer.length - at, at)).bytesRead,
 };
 const readAsync = promisify(read);
+const fstatAsync = promisify<number, { readonly bigint: true }, BigIntStats>(fstat);
 
 function via(fd: number, name: string): string {
   return `/proc/self/fd/${fd}/${name}`;
@@ -170,6 +172,20 @@ export async function readConfinedFile(
   path: string,
   maxBytes: number,
 ): Promise<Buffer | undefined> {
+  return (await readConfined(roots, path, maxBytes))?.content;
+}
+
+/** Which file it is, and which state of it. */
+export function identityOf(stat: BigIntStats): string {
+  return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+}
+
+/** As readConfinedFile, with what tells whether it has been changed since. */
+export async function readConfined(
+  roots: readonly string[],
+  path: string,
+  maxBytes: number,
+): Promise<{ readonly content: Buffer; readonly identity: string; readonly changedMs: number } | undefined> {
   const files = roots.some((root) => root.startsWith("/proc/")) ? liveFiles : hostFiles;
   await using walk = new Walk(files);
   const root: number[] = [];
@@ -186,7 +202,7 @@ export async function readConfinedFile(
   if (pseudoFileSystems.has((await files.statfs(self)).type)) throw refused("on a pseudo file system");
   const reader = await walk.reopen(self);
   // Not `maxBytes` at once: memory outside the heap makes V8 collect all of it.
-  let buffer = Buffer.allocUnsafe(Math.min(maxBytes, stat.size + 1));
+  let buffer = Buffer.allocUnsafe(Math.min(maxBytes, Number(stat.size) + 1));
   let length = 0;
   for (;;) {
     const bytes = await files.read(reader, buffer, length);
@@ -195,5 +211,5 @@ export async function readConfinedFile(
     // It grows while it is read.
     if (length === buffer.length) buffer = Buffer.concat([buffer], Math.min(maxBytes, length * 2));
   }
-  return buffer.subarray(0, length);
+  return { content: buffer.subarray(0, length), identity: identityOf(stat), changedMs: Number(stat.ctimeMs) };
 }

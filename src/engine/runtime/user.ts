@@ -73,6 +73,7 @@ export async function resolveUser(
   text: string,
   groupAdd: readonly string[],
   roots: readonly string[],
+  read: typeof readConfinedFile = readConfinedFile,
 ): Promise<ResolvedUser> {
   const wanted = parseUserText(text);
   if (typeof wanted === "string") throw new EngineError("InvalidParameter", wanted);
@@ -82,8 +83,8 @@ export async function resolveUser(
     return parsed;
   });
   const [passwd, group] = await Promise.all([
-    readConfinedFile(roots, "/etc/passwd", maxFileBytes),
-    readConfinedFile(roots, "/etc/group", maxFileBytes),
+    read(roots, "/etc/passwd", maxFileBytes),
+    read(roots, "/etc/group", maxFileBytes),
   ]);
   const groups = parseGroup(group);
   const { user } = wanted;
