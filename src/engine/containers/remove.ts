@@ -15,6 +15,9 @@ import { isActive } from "./state.ts";
 /** A shim deletes its cgroups and leaves; it takes milliseconds, and seconds on a machine that swaps. */
 const shimTimeoutMs = 60_000;
 
+/** A start is not held up by a forced removal, unless its runtime hangs. */
+const startPatienceMs = 10_000;
+
 /**
  * @throws Conflict running and not forced, or being removed already
  * @throws System   link: the default name is no link
@@ -28,7 +31,8 @@ export async function removeContainer(
   const container = room.get(id);
   const { name } = container.record;
   {
-    using _held = await room.lock(id);
+    const patience = options.force ? setTimeout(() => container.cancelStart?.(), startPatienceMs) : undefined;
+    using _held = await room.lock(id).finally(() => clearTimeout(patience));
     if (container.removing) throw new EngineError("Conflict", `removal of container ${name} is already in progress`);
     const { status } = container.record.state;
     if (isActive(status) && !options.force) {

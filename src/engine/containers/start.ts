@@ -136,7 +136,12 @@ async function writeFiles(room: Room, plan: StartPlan, address: string | undefin
 
 async function run(room: Room, container: Container, record: ContainerRecord, shim: Shim): Promise<void> {
   const task = watchTask(room, container, shim);
-  const outcome = await shim.run();
+  const cancelled = Promise.withResolvers<never>();
+  container.cancelStart = () =>
+    cancelled.reject(new EngineError("Conflict", `the start of container ${record.id} was called off by its removal`));
+  const outcome = await Promise.race([shim.run(), cancelled.promise]).finally(() => {
+    container.cancelStart = undefined;
+  });
   if ("failure" in outcome) throw new StartRefused(outcome.failure.exitCode, startError(outcome.failure));
   await failpoint("container.start.ran");
   const startedAt = nowRfc3339Nano();
