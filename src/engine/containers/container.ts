@@ -44,6 +44,8 @@ export class Container {
   keepOnExit = false;
   /** Delay before the current run, for the back-off; 0 when it was started by hand. */
   lastDelayMs = 0;
+  /** While the runtime is starting the process: calls the start off, for a removal that will not wait for a hanging runtime. */
+  cancelStart: (() => void) | undefined;
   /** While restarting: calls the next start off. */
   cancelRestart: (() => void) | undefined;
   readonly clients = new Set<WaitingClient>();
