@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { PassThrough } from "node:stream";
 import { test } from "node:test";
 import { eventually, TestServer, upgradeHead } from "./fake-client.ts";
+import { pump } from "./hijack.ts";
 import { FakeEngine, fakeExecId, type FakeSession } from "./fake-engine.ts";
 
 async function sessionOf(engine: FakeEngine): Promise<FakeSession> {
@@ -62,6 +65,19 @@ test("attach without an upgrade header answers 200 and pipes both ways", async (
   session.peer.end("last words");
   assert.ok((await client.ended()).endsWith("\r\n\r\nlast words"));
   client.socket.end();
+});
+
+test("output that ended before the client was connected to it is an end, not a wait for ever", async () => {
+  const near = new PassThrough();
+  near.end();
+  near.resume();
+  await once(near, "end");
+  const connection = new PassThrough();
+  connection.resume();
+  const session = { tty: false, duplex: near, detach: () => {} };
+  const options = { early: Buffer.alloc(0), output: near, detachKeys: undefined, stdin: false };
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  await pump(connection, session, { ...options, signal: new AbortController().signal, log });
 });
 
 test("bytes that arrive with the upgrade request reach the process", async () => {

@@ -125,6 +125,8 @@ export function pump(connection: Duplex, session: AttachSession, options: PumpOp
   if (signal.aborted) onAbort();
   else {
     output.pipe(connection, { end: false });
+    // A socket without a byte to read tells its end when it comes, whether somebody listens or not.
+    if (output.readableEnded || output.destroyed) onOutputEnd();
     if (options.early.length > 0) onInput(options.early);
   }
   return promise;
