@@ -2,7 +2,7 @@
 // with what it has acknowledged. Also run without kills, to see that `system check` raises no false alarm.
 
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestDaemon } from "../support/daemon.ts";
@@ -136,17 +136,34 @@ export class Workload {
       assert.equal(answer.status, 200, answer.text);
       const listed = answer.json as readonly Listed[];
       const complaints = subjects.flatMap((subject) => this.#complaint(subject, listed));
+      const dying = await this.#dying(subjects, listed);
       // What restarts, ends or removes itself is given time for it; nothing else is.
       const patient = complaints.every(({ subject }) => subject.kind !== "plain");
-      if (complaints.length === 0) {
+      if (complaints.length === 0 && dying.length === 0) {
         await this.#settle(subjects, listed, context);
         break;
       }
-      const texts = complaints.map(({ text }) => text).join("\n");
+      const texts = [...complaints.map(({ text }) => text), ...dying].join("\n");
       assert.ok(patient && performance.now() < deadline, `${texts}\n${context()}`);
       await sleep(50);
     }
     await this.#images.compare(context);
+  }
+
+  /** Containers to which a signal was sent before the cut: they run by the record, and their end is on its way. */
+  async #dying(subjects: readonly Subject[], listed: readonly Listed[]): Promise<readonly string[]> {
+    const asked = subjects
+      .filter(({ possible }) => possible.size > 1)
+      .flatMap((subject) => find(listed, subject))
+      .filter(({ State }) => State === "running" || State === "paused");
+    const texts = await Promise.all(
+      asked.map(async ({ Id }) => {
+        const { json } = await this.#daemon.api("GET", `/containers/${Id}/json`);
+        const pid = (json as { readonly State?: { readonly Pid: number } }).State?.Pid ?? 0;
+        return isAlive(pid) ? "" : `${Id} runs, and its process ${pid} is dead`;
+      }),
+    );
+    return texts.filter((text) => text !== "");
   }
 
   #complaint(
@@ -227,6 +244,14 @@ function withTime({ kind, possible }: Subject, restarted: boolean): ReadonlySet<
     if (states.delete("running") || states.delete("exited")) states.add("absent");
   } else if (kind === "always" && restarted && states.delete("exited")) states.add("running");
   return states;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\t[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
 }
 
 function idsIn(directory: string): readonly string[] {
