@@ -69,7 +69,9 @@ function renderLauncher(name: keyof typeof nodeFlags): string {
   return [
     "#!/bin/sh",
     `# Runs ${name} with the Node that Gantry pins. GANTRY_DEV=1 runs the sources in place of the bundle.`,
-    'self=$(readlink -f "$0")',
+    "self=$0",
+    // readlink is a process: only where the launcher was reached through a link.
+    `if [ -L "$self" ] || [ ! -d "\${self%/bin/${name}}/dist" ]; then self=$(readlink -f "$self"); fi`,
     `root=\${self%/bin/${name}}`,
     `program=$root/dist/${name}.js`,
     `[ "\${GANTRY_DEV:-}" != 1 ] || program=$root/src/cmd/${name}.ts`,
