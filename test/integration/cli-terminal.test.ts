@@ -38,8 +38,11 @@ test("run -it is raw, has the terminal's size from the start and follows it, and
   session.type("stty size\r");
   await session.waitFor(/30 100\r\n/);
   await session.stty("rows", "44", "cols", "133");
-  await sleep(300);
-  session.type("stty size\r");
+  // The size travels by itself; the shell is asked until it has it.
+  for (let n = 0; n < 60 && !session.output.includes("44 133\r\n"); n++) {
+    session.type("stty size\r");
+    await sleep(300);
+  }
   await session.waitFor(/44 133\r\n/);
   assert.doesNotMatch(session.output, /\r\r\n/, "output is processed once, by the container's terminal");
   session.type("exit 3\r");
@@ -69,7 +72,7 @@ test("the detach keys leave the container running; attach comes back with keys o
     assert.equal(state.stdout, "true\n");
     const again = bench.terminal(`gantry attach --detach-keys ctrl-x,x cli-detach; ${aftermath}`);
     await again.tty();
-    await sleep(700);
+    for (let n = 0; n < 100 && !isRaw(await again.stty("-a")); n++) await sleep(100);
     again.type("echo hel''lo\r");
     await again.waitFor(/hello\r\n/);
     again.type("\x18x");

@@ -85,11 +85,13 @@ test("the state decides: 304 for what is so already, 409 for what cannot be", as
 });
 
 test("stop sends the container's stop signal first, and SIGKILL when the time is over", async () => {
-  const trap = 'trap "exit 3" INT; trap "" TERM; while :; do sleep 0.05; done';
+  const trap = 'trap "exit 3" INT; trap "" TERM; echo ready; while :; do sleep 0.05; done';
   await create("polite", { Cmd: ["sh", "-c", trap], StopSignal: "SIGINT" });
   await create("deaf", { Cmd: ["sh", "-c", trap], StopTimeout: 1 });
-  for (const name of ["polite", "deaf"]) await post(`/containers/${name}/start`, 204);
-  await sleep(300);
+  for (const name of ["polite", "deaf"]) {
+    await post(`/containers/${name}/start`, 204);
+    await until("the trap is set", async () => (await daemon.dockerOk(["logs", name])) === "ready");
+  }
   await post("/containers/polite/stop", 204);
   assert.equal((await inspect("polite")).State.ExitCode, 3);
   await post("/containers/deaf/stop", 204);
@@ -243,8 +245,8 @@ test("exec: exit code, refusal as output with 127, and an end with the container
   const missing = await daemon.docker(["exec", "host", "nope"]);
   assert.equal(missing.code, 127);
   assert.match(missing.stdout + missing.stderr, /exec: "nope": executable file not found in \$PATH/);
-  const long = daemon.docker(["exec", "host", "sleep", "1000"]);
-  await sleep(500);
+  const long = daemon.docker(["exec", "host", "sleep", "1001"]);
+  await until("the exec runs", async () => (await daemon.dockerOk(["top", "host"])).includes("sleep 1001"));
   await remove("host");
   assert.equal((await long).code, 137);
 });

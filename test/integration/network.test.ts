@@ -2,6 +2,8 @@
 // a container, and what a restart of the daemon finds and mends.
 
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -270,9 +272,11 @@ test("a bridge that was taken down is found and mended, with a stray interface o
 test("addresses survive a restart of the daemon, and end with their containers while it was away", async () => {
   await using daemon = await startWithImage();
   await daemon.dockerOk(["run", "-d", "--name", "stays", "busybox", "sleep", "1000"]);
-  await daemon.dockerOk(["run", "-d", "--name", "goes", "busybox", "sleep", "2"]);
+  const goes = await daemon.dockerOk(["run", "-d", "--name", "goes", "busybox", "sleep", "2"]);
   await daemon.kill9();
-  await sleep(2500);
+  const deadline = performance.now() + 30_000;
+  while (!existsSync(join(daemon.dataRoot, "containers", goes, "exit")) && performance.now() < deadline)
+    await sleep(50);
   await daemon.start();
   const [stays] = JSON.parse(await daemon.dockerOk(["inspect", "stays"]));
   assert.equal(stays.NetworkSettings.IPAddress, "172.17.0.2");

@@ -166,7 +166,7 @@ test("the bytes of an incomplete line come first when they are asked for, and no
   const c = await world.spawn({ args: ["sh", "-c", "echo whole; printf prompt; read x"], stdin: true });
   await started(c.shim);
   const early = await c.shim.attach("init", { ...all, stdin: false, pending: true });
-  await sleep(100);
+  await until(early.duplex, /prompt/);
   early.duplex.destroy();
   const withPending = await c.shim.attach("init", { ...all, stdin: false, pending: true });
   const without = await c.shim.attach("init", { ...all });
@@ -276,8 +276,11 @@ test("an idle shim is small again after a burst", async () => {
   await started(c.shim);
   await quiet;
   duplex.resume();
-  await sleep(1000);
-  const pss = Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${c.shim.identity.pid}/smaps_rollup`, "utf8"))?.[1]);
+  const readPss = (): number =>
+    Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${c.shim.identity.pid}/smaps_rollup`, "utf8"))?.[1]);
+  const deadline = performance.now() + 20_000;
+  while (readPss() >= 300 && performance.now() < deadline) await sleep(100);
+  const pss = readPss();
   if (process.env["GANTRY_SHIM"] === undefined) assert.ok(pss < 300, `${pss} KiB`);
   duplex.destroy();
   await endContainer(c);
