@@ -94,5 +94,6 @@ export function drain(stream: Readable): Promise<number> {
   stream.once("end", () => resolve(bytes));
   stream.once("error", reject);
   stream.once("close", () => reject(new Error(`the stream was cut off after ${bytes} bytes`)));
+  stream.resume();
   return promise;
 }
