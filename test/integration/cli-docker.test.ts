@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type CliBench, hasDockerCli, startBench } from "../support/cli.ts";
 
-const skip = hasDockerCli() ? false : "no docker CLI on PATH to compare with";
+const skip = hasDockerCli() ? false : "no docker CLI 28 or newer on PATH to compare with";
 
 let bench: CliBench;
 before(async () => {

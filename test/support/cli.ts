@@ -17,9 +17,13 @@ export function cliArgv(): readonly string[] {
     : [process.execPath, join(root, "src/cmd/gantry.ts")];
 }
 
+/** The first docker CLI whose words ours are: older ones print other columns and help texts. */
+const comparableDocker = 28;
+
 /** True where the docker CLI can be compared with. */
 export function hasDockerCli(): boolean {
-  return spawnSync("docker", ["--version"], { stdio: "ignore" }).status === 0;
+  const { stdout } = spawnSync("docker", ["--version"], { encoding: "utf8" });
+  return Number(/version (\d+)\./.exec(stdout ?? "")?.[1] ?? 0) >= comparableDocker;
 }
 
 /** An engine to talk to, and CLIs that talk to it. */
