@@ -1,4 +1,4 @@
-// The end of a container, in this order: OOM count, rest of the output, everybody told, exit record on disk, runtime state
+// The end of a container, in this order: OOM count, rest of the output, exit record on disk, everybody told, runtime state
 // deleted, cgroups removed, network link removed, files removed, gone. Each step can be repeated by a daemon that finds it undone.
 
 #include <dirent.h>
@@ -59,11 +59,10 @@ static bool write_record(const struct shim *s) {
 }
 
 void exit_record(struct shim *s) {
-  // Told first: a daemon that listens acknowledges nothing before its own commit, which goes on at the same time. The record
-  // is for the next daemon. A full disk: the exit is told all the same.
-  control_exit_event(s);
+  // A full disk: the exit is told all the same, the connected daemon has its own store.
   write_record(s);
   s->exit.written = true;
+  control_exit_event(s);
   cleanup_begin(s);
 }
 

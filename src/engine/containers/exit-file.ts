@@ -1,4 +1,4 @@
-// The exit record that a shim leaves on disk for a daemon that was not there to be told: key=value lines, written to a temporary file, synced
+// The exit record that a shim leaves on disk before it tells anybody: key=value lines, written to a temporary file, synced
 // and renamed. Source: docs/shim-protocol.md, "Exit record".
 
 import { readFile } from "node:fs/promises";
