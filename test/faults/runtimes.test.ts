@@ -127,9 +127,9 @@ test("run: a runtime that hangs is ended when the container is removed", async (
   assert.ok(removed !== undefined, "the removal waits for the runtime");
   assert.ok([204, 409].includes(removed.status), removed.text);
   assert.ok((await starting).status >= 400);
-  await removable().catch(
-    async () => void assert.equal((await daemon.api("GET", "/containers/faulty/json")).status, 404),
-  );
+  // Removed already, or what a refusal left: either way it goes.
+  const again = await daemon.api("DELETE", "/containers/faulty?force=1");
+  assert.ok([204, 404].includes(again.status), again.text);
   await isClean();
 });
 

@@ -33,7 +33,7 @@ async function findings(): Promise<unknown> {
 async function until(is: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 30_000;
   while (!(await is())) {
-    assert.ok(performance.now() < deadline, `never: ${is}`);
+    assert.ok(performance.now() < deadline, `never: ${is.toString()}`);
     await sleep(50);
   }
 }
