@@ -16,19 +16,21 @@ const bin = (name: string): string => join(root, "node_modules/.bin", name);
 const unitTests = globSync(["src/**/*.test.ts", "tools/**/*.test.ts"], { cwd: root });
 if (unitTests.length === 0) throw new Error("check: no unit test found");
 
+// Two processes for all unit tests: most of the time of a small test file is Node's own start.
+const unit = [0, 1].map((half) => ({
+  name: `unit ${half + 1}/2`,
+  argv: [
+    process.execPath,
+    "--test",
+    "--test-isolation=none",
+    "--test-reporter=dot",
+    "--test-timeout=120000",
+    ...unitTests.filter((_, i) => i % 2 === half),
+  ],
+}));
+
 const steps: readonly Step[] = [
-  // One process for all unit tests: most of the time of a small test file is Node's own start.
-  {
-    name: "unit",
-    argv: [
-      process.execPath,
-      "--test",
-      "--test-isolation=none",
-      "--test-reporter=dot",
-      "--test-timeout=120000",
-      ...unitTests,
-    ],
-  },
+  ...unit,
   { name: "types", argv: [bin("tsc"), "-p", "."] },
   { name: "lint", argv: [bin("oxlint"), "--type-aware", "--deny-warnings", "src", "test", "tools", "bench"] },
   { name: "dead code", argv: [bin("knip"), "--no-progress"] },
