@@ -82,7 +82,8 @@ function renderLauncher(name: keyof typeof nodeFlags): string {
           "export GANTRY_SOFT_NOFILE",
         ]
       : []),
-    `exec "$root/${node}" ${flags} "$program" "$@"`,
+    // Without "--" Node takes an --env-file behind the program for its own.
+    `exec "$root/${node}" ${flags} -- "$program" "$@"`,
     "",
   ].join("\n");
 }

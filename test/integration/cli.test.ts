@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type CliBench, startBench } from "../support/cli.ts";
+import { type CommandResult, runCommand } from "../support/daemon.ts";
 
 let bench: CliBench;
 before(async () => {
@@ -38,6 +39,20 @@ test("run -i passes stdin on and the end of it", async () => {
   assert.equal(code, 0);
   assert.equal(stdout.length, input.length + 4);
   assert.ok(stdout.endsWith("xend\n"));
+});
+
+test("the launcher keeps Node's hands off --env-file: the file is the container's, and one that is missing is named", async () => {
+  const launcher = join(import.meta.dirname, "../../bin/gantry");
+  const file = join(bench.dir, "variables");
+  writeFileSync(file, "FROM_FILE=1\nGANTRY_HOST=unix:///nowhere\n");
+  const run = (path: string): Promise<CommandResult> =>
+    runCommand([launcher, "run", "--rm", "--env-file", path, "busybox", "env"], { env: bench.env });
+  const found = await run(file);
+  assert.equal(found.code, 0, found.stderr);
+  assert.match(found.stdout, /^FROM_FILE=1$/m);
+  const missing = await run("/nonexistent");
+  assert.equal(missing.code, 125);
+  assert.match(missing.stderr, /^gantry: open \/nonexistent: no such file or directory\n/);
 });
 
 test("run -a stderr shows nothing of stdout", async () => {

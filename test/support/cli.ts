@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "../..");
 export function cliArgv(): readonly string[] {
   return process.env["GANTRY_TEST_BUNDLE"] === "1"
     ? [join(root, "bin/gantry")]
-    : [process.execPath, join(root, "src/cmd/gantry.ts")];
+    : [process.execPath, "--", join(root, "src/cmd/gantry.ts")];
 }
 
 /** The first docker CLI whose words ours are: older ones print other columns and help texts. */

@@ -80,7 +80,7 @@ export function clientOf(flags: Flags, env: Env): Client {
     throw new CliError(`context ${JSON.stringify(context)}: contexts are not supported; name the daemon with --host`);
   if (hosts.length > 1) throw new CliError("Specify only one -H");
   if (!logLevels.includes(flags.string("log-level")))
-    throw new CliError(`unable to parse logging level: ${flags.string("log-level")}`);
+    throw new CliError(`Unable to parse logging level: ${flags.string("log-level")}`);
   const host = hosts[0] ?? (env["GANTRY_HOST"] || env["DOCKER_HOST"] || defaultHost);
   try {
     return new Client({

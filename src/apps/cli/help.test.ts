@@ -67,7 +67,7 @@ test("hosts and contexts that cannot be are refused before anything is sent", as
   for (const [argv, message] of [
     [["-H", "unix:///a", "-H", "unix:///b", "ps"], "Specify only one -H\n"],
     [["-H", "unix:///a", "-c", "x", "ps"], "conflicting options: cannot specify both --host and --context\n"],
-    [["-l", "loud", "ps"], "unable to parse logging level: loud\n"],
+    [["-l", "loud", "ps"], "Unable to parse logging level: loud\n"],
     [["-H", "nope", "ps"], "unable to parse docker host `nope`\n"],
   ] as const)
     assert.deepEqual(await run(argv), { code: 1, out: "", err: message });
