@@ -190,7 +190,7 @@ test("S14: passwd and group as links to the host, pipes, devices or giants neith
       for (const file of ["passwd", "group"]) make(join(root, "etc", file));
     });
     const numeric = await daemon.docker(
-      ["run", "--rm", "-u", "1000", `s14-${name}`, "stat", "-c", "%u", "/proc/self"],
+      ["run", "--rm", "-u", "1000", `s14-${name}`, "stat", "-c", "%u", "/proc/self/"],
       {
         timeoutMs: 20_000,
       },
