@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestDaemon } from "../support/daemon.ts";
+import { configOf, dockerArchive } from "../support/image-archives.ts";
+import { file, tarOf } from "../support/tar.ts";
 
 const daemon = new TestDaemon();
 before(() => daemon.start());
@@ -141,6 +143,26 @@ test("wait: not-running at once, next-exit at the end, removed after the removal
   assert.deepEqual(await next, { StatusCode: 4 });
   await remove("waited");
   assert.deepEqual(await removed, { StatusCode: 4 });
+});
+
+test("an image of another platform gets a warning, unless that platform was asked for", async () => {
+  const other = process.arch === "arm64" ? "amd64" : "arm64";
+  const layer = tarOf(file("f", "x"));
+  const config = configOf([layer], { architecture: other });
+  const archive = dockerArchive([{ config, layers: [layer], tags: ["foreign:1"] }]);
+  assert.equal((await daemon.api("POST", "/images/load", archive)).status, 200);
+  const warnings = async (query: string): Promise<readonly string[]> => {
+    const { json, text } = await daemon.api("POST", `/containers/create${query}`, { Image: "foreign:1", Cmd: ["/f"] });
+    const { Id, Warnings } = json as { readonly Id?: string; readonly Warnings: readonly string[] };
+    assert.ok(Id !== undefined, text);
+    await daemon.api("DELETE", `/containers/${Id}`);
+    return Warnings;
+  };
+  assert.match(
+    (await warnings(""))[0] ?? "",
+    new RegExp(`platform \\(linux/${other}\\) does not match the detected host`),
+  );
+  assert.deepEqual(await warnings(`?platform=linux/${other}`), []);
 });
 
 test("wait for the removal of a container that could not start says its code and no error: run --rm reports it once", async () => {

@@ -74,7 +74,22 @@ export async function createContainer(
   room.containers.set(id, container);
   await failpoint("container.create.committed");
   room.announce(container, "create");
-  return { id, warnings };
+  return {
+    id,
+    warnings: [...warnings, ...platformWarnings(image.config, room.deps.facts.architecture, request.platform)],
+  };
+}
+
+/** It may run all the same, with an emulator that the kernel knows. dockerd's words. */
+function platformWarnings(
+  { os = "", architecture = "" }: { readonly os?: string; readonly architecture?: string },
+  host: string,
+  asked: string | undefined,
+): readonly string[] {
+  if ((asked ?? "") !== "" || architecture === "" || architecture === host) return [];
+  return [
+    `The requested image's platform (${os}/${architecture}) does not match the detected host platform (linux/${host}) and no specific platform was requested`,
+  ];
 }
 
 async function validate(
