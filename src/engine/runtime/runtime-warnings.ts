@@ -33,7 +33,7 @@ const holes: Readonly<Record<"crun" | "runc", readonly Hole[]>> = {
     { ids: ["CVE-2026-30892"], what: "exec -u takes a wrong user", since: "1.19", fixedIn: ["1.27"] },
     {
       ids: ["CVE-2026-47766"],
-      what: "an image with /dev as symbolic link changes host files",
+      what: "an image with /dev as symbolic link changes host files (Gantry replaces such a link first)",
       since: undefined,
       fixedIn: ["1.28"],
     },
@@ -72,7 +72,7 @@ const holes: Readonly<Record<"crun" | "runc", readonly Hole[]>> = {
     },
     {
       ids: ["CVE-2026-41579"],
-      what: "an image with /dev as symbolic link changes host files",
+      what: "an image with /dev as symbolic link changes host files (Gantry replaces such a link first)",
       since: undefined,
       fixedIn: ["1.3.6", "1.4.3", "1.5.0"],
     },
