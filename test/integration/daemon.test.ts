@@ -118,7 +118,8 @@ test("a second daemon with roots of its own and the same cgroup parent leaves th
 });
 
 test("containers and execs get the soft limit of open files that the launcher found, not the one that Node has raised", async () => {
-  await using daemon = await startDaemon({ env: { GANTRY_SOFT_NOFILE: "512" } });
+  // From source: the launcher sets the variable by itself.
+  await using daemon = await startDaemon({ fromSource: true, env: { GANTRY_SOFT_NOFILE: "512" } });
   await daemon.dockerOk(["run", "-d", "--name", "limits", "busybox", "sleep", "1000"]);
   const init = await daemon.dockerOk(["inspect", "-f", "{{.State.Pid}}", "limits"]);
   assert.match(readFileSync(`/proc/${init}/limits`, "utf8"), /^Max open files +512 /m);
