@@ -1,6 +1,8 @@
 // A container's life over the API on the real kernel: what the room promises about order, output, ends and restart policies.
 
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TestDaemon } from "../support/daemon.ts";
@@ -211,22 +213,43 @@ test("a container between two starts is restarting, and kill calls the next one 
 });
 
 test("attach with logs gives all output once, while the container writes and its log rotates", async () => {
+  // It writes, a hundred lines at a time, until every client is attached: an attachment to an ended container would wait.
+  const dir = join(daemon.dir, "writer");
+  mkdirSync(dir);
   await create("writer", {
-    Cmd: ["sh", "-c", "i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done"],
-    HostConfig: { LogConfig: { Type: "json-file", Config: { "max-size": "200k", "max-file": "20" } } },
+    Cmd: [
+      "sh",
+      "-c",
+      "i=0; while [ ! -e /d/go ]; do echo $i; i=$((i+1)); [ $((i % 100)) != 0 ] || sleep 0.01; done; echo $i",
+    ],
+    HostConfig: {
+      Binds: [`${dir}:/d:ro`],
+      LogConfig: { Type: "json-file", Config: { "max-size": "100k", "max-file": "500" } },
+    },
   });
   await post("/containers/writer/start", 204);
-  const expected = Array.from({ length: 20_000 }, (_, n) => `${n}\n`).join("");
   const path = "/v1.51/containers/writer/attach?logs=1&stream=1&stdout=1&stderr=1";
-  const attached = await Promise.all(
-    Array.from({ length: 4 }, async (_, n) => {
-      await sleep(n * 60);
-      return daemon.api("POST", path);
-    }),
+  const attaching = Array.from({ length: 4 }, async (_, n) => {
+    await sleep(n * 60);
+    return daemon.api("POST", path);
+  });
+  const filters = JSON.stringify({ event: ["attach"], container: ["writer"] });
+  await until("four clients are attached", async () => {
+    const now = Math.ceil((performance.timeOrigin + performance.now()) / 1000);
+    const { text } = await daemon.api("GET", `/v1.51/events?since=${now - 600}&until=${now - 1}&filters=${filters}`);
+    return text.split("\n").filter((line) => line !== "").length === 4;
+  });
+  writeFileSync(join(dir, "go"), "");
+  const [first = "", ...others] = (await Promise.all(attaching)).map(({ bytes }) => textOfFrames(bytes));
+  const lines = first.split("\n").slice(0, -1);
+  assert.ok(lines.length > 100);
+  assert.deepEqual(
+    lines,
+    lines.map((_, n) => String(n)),
   );
-  for (const { bytes } of attached) assert.equal(textOfFrames(bytes), expected);
+  for (const other of others) assert.ok(other === first);
   const logs = await daemon.api("GET", "/v1.51/containers/writer/logs?stdout=1");
-  assert.equal(textOfFrames(logs.bytes), expected);
+  assert.ok(textOfFrames(logs.bytes) === first);
   await remove("writer");
 });
 

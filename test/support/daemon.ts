@@ -279,6 +279,12 @@ export class TestDaemon {
         });
       },
     );
+    // A request that nothing will ever answer fails its test; it does not hang the suite.
+    const timer = setTimeout(() => req.destroy(new Error(`${method} ${path}: no end after 120 s`)), 120_000);
+    void promise.then(
+      () => clearTimeout(timer),
+      () => clearTimeout(timer),
+    );
     req.on("error", reject);
     req.end(payload);
     return promise;
