@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect } from "node:net";
+import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { isEngineError } from "../../src/base/errors.ts";
@@ -137,6 +137,17 @@ test("there is no shim: undefined, whether the directory, the socket or a listen
   spawnSync(process.execPath, ["-e", dies]);
   assert.ok(existsSync(join(dir, "shim.sock")));
   assert.equal(await world.shims.connect(id, dir), undefined);
+});
+
+test("a listener that closes a connection unanswered and is gone then was a dying shim: undefined", async () => {
+  const dir = join(world.dir, "dying");
+  mkdirSync(dir);
+  const server = createServer((socket) => {
+    socket.destroy();
+    server.close();
+  });
+  await new Promise<void>((resolve) => server.listen(join(dir, "shim.sock"), resolve));
+  assert.equal(await world.shims.connect(newContainerId(), dir), undefined);
 });
 
 test("another container's shim is not taken for this one's", async () => {

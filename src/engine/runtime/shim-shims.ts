@@ -2,7 +2,8 @@
 
 import { readFile } from "node:fs/promises";
 import type { Socket } from "node:net";
-import { EngineError, errnoOf } from "../../base/errors.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { EngineError, errnoOf, isEngineError } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { Logger } from "../../base/log.ts";
 import { identityOf, ShimClient } from "./shim-client.ts";
@@ -16,6 +17,8 @@ const protocolVersion = "1";
 const helloTimeoutMs = 30_000;
 /** It has all been set up: only a shim that hangs, or a machine that swaps, takes its time. */
 const reconnectTimeoutMs = 10_000;
+const reconnectAttempts = 10;
+const reconnectPauseMs = 20;
 
 /** A shim whose set-up failed takes it back before it leaves. */
 const leaveTimeoutMs = 5_000;
@@ -26,6 +29,29 @@ export interface ShimsDeps {
   /** Shown in the spawner's process title: the exec-root of this daemon. */
   readonly label: string;
   readonly logger: Logger;
+}
+
+/**
+ * A greeted connection, or undefined where nobody listens. A shim that dies closes its connections one after the other: a
+ * listener that takes a connection and closes it unanswered is asked again, and is gone by then.
+ */
+async function reach(id: ContainerId, runDir: string): Promise<ShimClient | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    let socket: Socket;
+    try {
+      socket = await connectShim(runDir);
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === "ENOENT" || errno === "ECONNREFUSED" || errno === "ENOTDIR") return undefined;
+      throw new EngineError("System", `connect to the shim in ${runDir}`, { cause: error });
+    }
+    try {
+      return await greet(socket, id, runDir, reconnectTimeoutMs);
+    } catch (error) {
+      if (!isEngineError(error, "Unavailable") || attempt === reconnectAttempts) throw error;
+      await sleep(reconnectPauseMs);
+    }
+  }
 }
 
 async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs: number): Promise<ShimClient> {
@@ -76,15 +102,8 @@ export function createShims(deps: ShimsDeps): Shims {
     },
 
     async connect(id: ContainerId, runDir: string): Promise<Shim | undefined> {
-      let socket: Socket;
-      try {
-        socket = await connectShim(runDir);
-      } catch (error) {
-        const errno = errnoOf(error);
-        if (errno === "ENOENT" || errno === "ECONNREFUSED" || errno === "ENOTDIR") return undefined;
-        throw new EngineError("System", `connect to the shim in ${runDir}`, { cause: error });
-      }
-      const client = await greet(socket, id, runDir, reconnectTimeoutMs);
+      const client = await reach(id, runDir);
+      if (client === undefined) return undefined;
       const bootId = (await readFile("/proc/sys/kernel/random/boot_id", "utf8")).trim();
       if (client.identity.bootId !== bootId) {
         client.disconnect();
