@@ -171,10 +171,12 @@ static bool serve(int warmer, char *title, size_t title_size) {
   if (!read_all(0, header, sizeof header))
     return false;
   uint32_t size = proto_length(header);
-  if (size == 0 || size > FRAME_MAX_SPAWN)
+  if (size > FRAME_MAX_SPAWN)
     return false;
   if (warmer >= 0 && write(warmer, "w", 1) < 0)
     warmer = -1;
+  if (size == 0) // a hint alone: an exec will follow, through its container's shim
+    return true;
   void *body = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (body == MAP_FAILED)
     return false;

@@ -46,6 +46,7 @@ export async function createExec(
   const container = room.get(containerId);
   const init = refuseExec(container);
   if (request.cmd.length === 0) throw new EngineError("InvalidParameter", "No exec command specified");
+  room.deps.shims.warm();
   const user = await resolveExecUser(room, container.record, request, init);
   forgetOldExecs(room);
   const exec = newExec(newExecId(), containerId, request, user);

@@ -112,6 +112,10 @@ export function createShims(deps: ShimsDeps): Shims {
       return keep(client);
     },
 
+    warm(): void {
+      spawner.warm();
+    },
+
     /** For the daemon's end: containers live on and nobody hears `closed`. */
     async close(): Promise<void> {
       for (const client of clients) client.disconnect();

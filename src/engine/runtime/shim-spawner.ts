@@ -91,6 +91,11 @@ export class Spawner {
     });
   }
 
+  /** A hint that a process is about to be put into a cgroup: an empty frame, without an answer. */
+  warm(): void {
+    this.#running().stdin.write(renderFrame([]));
+  }
+
   /** Ends the spawner; shims live on. */
   async close(): Promise<void> {
     const child = this.#child;
