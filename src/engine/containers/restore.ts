@@ -8,7 +8,7 @@
 //
 // Afterwards what belongs to nobody is deleted, and restart policies have their say.
 
-import { messageOf } from "../../base/errors.ts";
+import { isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
@@ -70,14 +70,33 @@ async function restoreContainer(room: Room, container: Container, startCut: bool
   const believed = hasProcess(record.state.status);
   if (!believed && !startCut) return;
   const shim = await connectOrKill(room, container.id);
-  if (shim !== undefined) await adopt(room, container, shim, believed);
+  const state = shim === undefined ? undefined : await stateOf(shim);
+  if (shim !== undefined && state !== undefined) await adopt(room, container, shim, state, believed);
   else if (believed) await bury(room, container);
   else await rollBack(room, container);
 }
 
+type ShimState = Awaited<ReturnType<Shim["state"]>>;
+
+/** undefined when the shim has left since it was greeted: its exit file says the rest. */
+async function stateOf(shim: Shim): Promise<ShimState | undefined> {
+  try {
+    return await shim.state();
+  } catch (error) {
+    if (!isEngineError(error, "Unavailable")) throw error;
+    await shim.gone;
+    return undefined;
+  }
+}
+
 /** Takes a container over from its shim: running, ended meanwhile, or never run. */
-async function adopt(room: Room, container: Container, shim: Shim, believed: boolean): Promise<void> {
-  const { init, exit, execs } = await shim.state();
+async function adopt(
+  room: Room,
+  container: Container,
+  shim: Shim,
+  { init, exit, execs }: ShimState,
+  believed: boolean,
+): Promise<void> {
   if (init === undefined) {
     await endShim(shim);
     if (believed) await bury(room, container);
