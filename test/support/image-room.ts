@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { silentLogger } from "../../src/base/log.ts";
+import { createDistribution } from "../../src/distribution/index.ts";
 import { type ContentStore, createContentStore } from "../../src/engine/content/index.ts";
 import type { EventInput } from "../../src/engine/events/index.ts";
 import { type Images, createImages } from "../../src/engine/images/index.ts";
@@ -56,6 +57,20 @@ export class ImageRoom {
       unpackPath,
       ...(maxEntries === undefined ? {} : { maxEntries }),
     });
+    const distribution = createDistribution({
+      logger,
+      config: () => ({
+        mirrors: [],
+        insecureRegistries: [],
+        certsDirectories: [],
+        httpProxy: "",
+        httpsProxy: "",
+        noProxy: "",
+        userAgent: "gantry-test",
+        maxAttempts: 3,
+        stallTimeoutMs: 2000,
+      }),
+    });
     const images = await createImages({
       store,
       content,
@@ -63,6 +78,8 @@ export class ImageRoom {
       logger,
       dataRoot,
       engineVersion: "0.0.0-test",
+      distribution,
+      transfers: () => ({ maxConcurrentDownloads: 3, maxConcurrentUploads: 5 }),
       users: { containersOf: () => containers },
       events: { publish: (event) => void events.push(event) },
       ...(maxLayerBytes === undefined ? {} : { maxLayerBytes }),

@@ -112,6 +112,14 @@ export class FakeEngine implements Engine {
       await this.#called("containers.top", id, psArgs);
       return { Titles: ["PID"], Processes: [["1"]] };
     },
+    export: async (id) => {
+      await this.#called("containers.export", id);
+      return this.logStream;
+    },
+    commit: async (id, request) => {
+      await this.#called("containers.commit", id, request);
+      return "sha256:aa";
+    },
   };
 
   readonly execs: Engine["execs"] = {
@@ -177,6 +185,28 @@ export class FakeEngine implements Engine {
       await this.#called("images.remove", name, options);
       return [{ Untagged: name }];
     },
+    pull: (request) => this.#progress("images.pull", [request], Readable.from([])),
+    push: (request) => this.#progress("images.push", [request], Readable.from([])),
+    save: async (names, platform) => {
+      await this.#called("images.save", names, platform);
+      return this.logStream;
+    },
+    prune: async (filters) => {
+      await this.#called("images.prune", filters);
+      return { ImagesDeleted: null, SpaceReclaimed: 0 };
+    },
+    search: async (request) => {
+      await this.#called("images.search", request);
+      return [];
+    },
+    distribution: async (name, credentials) => {
+      await this.#called("images.distribution", name, credentials);
+      return { Descriptor: { mediaType: "m", digest: "sha256:aa", size: 1 }, Platforms: [] };
+    },
+    login: async (credentials) => {
+      await this.#called("images.login", credentials);
+      return { Status: "Login Succeeded", IdentityToken: "" };
+    },
   };
 
   readonly networks: Engine["networks"] = {
@@ -208,6 +238,10 @@ export class FakeEngine implements Engine {
       Runtimes: { crun: { path: "crun", status: { a: "b" } } },
     }),
     version: async () => ({ Version: "0", ApiVersion: "1.51" }),
+    diskUsage: async (types) => {
+      await this.#called("system.diskUsage", [...types]);
+      return { LayersSize: 0, Images: [], Containers: [], Volumes: [], BuildCache: [] };
+    },
     check: async (options) => {
       await this.#called("system.check", options);
       return [];

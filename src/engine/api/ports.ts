@@ -171,6 +171,10 @@ export interface ContainersPort {
     signal: AbortSignal,
   ): Promise<{ readonly tty: boolean; readonly stream: Readable }>;
   top(id: ContainerId, psArgs: string): Promise<ContainerTopResponse>;
+  /** The file system as a tar; running or not. */
+  export(id: ContainerId, signal: AbortSignal): Promise<Readable>;
+  /** Makes an image of a container. @returns the image's id */
+  commit(id: ContainerId, request: CommitRequest, signal: AbortSignal): Promise<string>;
 }
 
 /** Satisfied by containers/. */
@@ -201,7 +205,56 @@ export interface ProgressMessage {
   /** The bar as text, which older clients print. */
   readonly progress?: string;
   readonly error?: string;
-  readonly errorDetail?: { readonly message: string };
+  readonly errorDetail?: { readonly message: string; readonly code?: number };
+  /** What programs read: `{ID}` of an import, `{Tag, Digest, Size}` of a push. */
+  readonly aux?: unknown;
+}
+
+/** What a client sent in X-Registry-Auth; all fields "" where it sent none. */
+export interface RegistryCredentials {
+  readonly username: string;
+  readonly password: string;
+  readonly identityToken: string;
+  readonly registryToken: string;
+  readonly serverAddress: string;
+}
+
+/** GET /distribution/{name}/json. Source: Engine API 1.51, DistributionInspect. */
+export interface DistributionInspect {
+  readonly Descriptor: {
+    readonly mediaType: string;
+    readonly digest: string;
+    readonly size: number;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly Platforms: readonly {
+    readonly architecture: string;
+    readonly os: string;
+    readonly "os.version"?: string;
+    readonly variant?: string;
+  }[];
+}
+
+/** GET /system/df. Sizes in bytes. Source: Engine API 1.51, SystemDataUsage. */
+export interface DiskUsage {
+  readonly LayersSize: number;
+  readonly Images: readonly ImageSummary[] | null;
+  readonly Containers: readonly ContainerSummary[] | null;
+  readonly Volumes: readonly unknown[] | null;
+  readonly BuildCache: readonly unknown[] | null;
+}
+
+/** POST /commit. */
+export interface CommitRequest {
+  /** Normalised reference with tag, or undefined for an image without a name. */
+  readonly reference: string | undefined;
+  readonly comment: string;
+  readonly author: string;
+  readonly pause: boolean;
+  /** Dockerfile instructions. */
+  readonly changes: readonly string[];
+  /** What the image's config shall be instead of the container's; fields that are missing come from the container. */
+  readonly config: ContainerConfig;
 }
 
 /** Satisfied by images/. */
@@ -241,6 +294,58 @@ export interface ImagesPort {
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
+  /** `image` with or without tag or digest; `tag` is a tag or a digest and wins; "" with allTags pulls every tag. */
+  pull(
+    request: {
+      readonly image: string;
+      readonly tag: string;
+      readonly allTags: boolean;
+      readonly platform: string | undefined;
+      readonly credentials: RegistryCredentials | undefined;
+    },
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage>;
+  /** @param tag "" pushes every tag of the repository */
+  push(
+    request: {
+      readonly name: string;
+      readonly tag: string;
+      readonly platform: string | undefined;
+      readonly credentials: RegistryCredentials | undefined;
+    },
+    signal: AbortSignal,
+  ): AsyncIterable<ProgressMessage>;
+  /** Names, ids, or repositories (all of their tags) as one archive: docker-archive and OCI layout in one. */
+  save(names: readonly string[], platform: string | undefined, signal: AbortSignal): Promise<Readable>;
+  prune(
+    filters: Filters,
+  ): Promise<{ readonly ImagesDeleted: readonly ImageDeleteResponseItem[] | null; readonly SpaceReclaimed: number }>;
+  search(
+    request: {
+      readonly term: string;
+      readonly limit: number;
+      readonly filters: Filters;
+      readonly credentials: RegistryCredentials | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<
+    readonly {
+      readonly name: string;
+      readonly description: string;
+      readonly star_count: number;
+      readonly is_official: boolean;
+      readonly is_automated: boolean;
+    }[]
+  >;
+  distribution(
+    name: string,
+    credentials: RegistryCredentials | undefined,
+    signal: AbortSignal,
+  ): Promise<DistributionInspect>;
+  login(
+    credentials: RegistryCredentials,
+    signal: AbortSignal,
+  ): Promise<{ readonly Status: string; readonly IdentityToken: string }>;
   remove(
     nameOrId: string,
     options: { readonly force: boolean; readonly noPrune: boolean },
@@ -267,6 +372,8 @@ export interface EventsPort {
 export interface SystemPort {
   info(): Promise<SystemInfo>;
   version(): Promise<SystemVersion>;
+  /** @param types what to count: containers, images, volumes, build cache */
+  diskUsage(types: ReadonlySet<"container" | "image" | "volume" | "build-cache">): Promise<DiskUsage>;
   /** The invariants of durability; an empty list is health. With repair, what could be mended was. */
   check(options: { readonly repair: boolean }): Promise<readonly CheckFinding[]>;
 }

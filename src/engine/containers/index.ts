@@ -26,6 +26,8 @@ import { launch, startContainer } from "./start.ts";
 import { isActive, type Status } from "./state.ts";
 import { kill, killContainer, stopContainer } from "./stop.ts";
 import { topContainer } from "./top.ts";
+import { commitContainer } from "./commit.ts";
+import { exportContainer } from "./export.ts";
 import { waitForContainer } from "./wait.ts";
 
 export type { ContainersConfig, ContainersDeps } from "./room.ts";
@@ -82,6 +84,8 @@ export function createContainers(deps: ContainersDeps): Containers {
     resize: (id, height, width) => resizeContainer(room, id, height, width),
     logs: (id, request, signal) => Promise.try(() => readContainerLogs(room, id, request, signal)),
     top: (id, psArgs) => topContainer(room, id, psArgs),
+    export: (id, signal) => exportContainer(room, id, signal),
+    commit: (id, request, signal) => commitContainer(room, id, request, signal),
     containersOf: (image: Digest) =>
       [...room.containers.values()]
         .filter(({ record }) => record.imageId === image)

@@ -4,6 +4,7 @@
 import { constants } from "node:fs";
 import { chmod, lstat, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { type Digest, digestOf, hexOf, parseDigest } from "../../base/digest.ts";
 import { EngineError, errnoOf } from "../../base/errors.ts";
 import type { Change, Store } from "../store/index.ts";
@@ -26,8 +27,54 @@ export interface ContentFinding {
   readonly repaired: boolean;
 }
 
+/** Blobs on disk whose rows the caller commits. */
+export interface PlacedBlobs {
+  readonly changes: readonly Change[];
+  /** To be called after the commit. */
+  committed(): void;
+  /** Makes them ingests again. */
+  undo(): Promise<void>;
+}
+
+/**
+ * A blob that is coming in: a file content/ingest/<hex> that survives a kill. One at a time per digest: the caller shares it
+ * among those who want the blob. Complete ones wait there until `place` makes them blobs, in the commit of who needs them.
+ */
+export interface Ingest {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** Bytes that are there: where the next write goes. */
+  readonly offset: number;
+  /** Appends. @throws InvalidParameter more than sizeBytes; Unavailable the disk is full */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Starts over. */
+  reset(): Promise<void>;
+  /** Verifies and syncs. @throws InvalidParameter another digest or size than claimed: the file is deleted */
+  finish(): Promise<void>;
+  /** The bytes from the start, following the writer to the end; throws what `fail` was told. */
+  follow(signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Tells the followers that no more will come. */
+  fail(error: unknown): void;
+  /** Lets go; what is there stays for the next one. */
+  release(): Promise<void>;
+}
+
 export interface ContentStore {
   has(digest: Digest): boolean;
+  /** Bytes of a blob; undefined for none. */
+  size(digest: Digest): number | undefined;
+  /** A blob's bytes from an offset on, for streaming. @throws NotFound, DataLoss */
+  open(digest: Digest, offset?: number): Promise<Readable>;
+  /** Begins a blob, or goes on with one. @throws Conflict somebody else has it open */
+  ingest(digest: Digest, sizeBytes: number): Promise<Ingest>;
+  /** Whether a complete, verified ingest waits. */
+  isIngested(digest: Digest): boolean;
+  /** Makes complete ingests blobs, together with the caller's rows; those that are blobs already are skipped. */
+  place(blobs: readonly { readonly digest: Digest; readonly mediaType: string }[]): Promise<PlacedBlobs>;
+  /** Deletes ingests that nobody has open and that are older than `olderThanMs`; bytes freed. */
+  sweepIngests(olderThanMs: number): Promise<number>;
+  /** Bytes of all blobs and ingests, for disk usage. */
+  totalBytes(): number;
   write(bytes: Uint8Array, mediaType: string): Promise<WrittenBlob>;
   /**
    * @throws NotFound no such blob
@@ -76,6 +123,34 @@ class FileContentStore implements ContentStore {
 
   has(digest: Digest): boolean {
     return this.#sizes.has(digest);
+  }
+
+  size(digest: Digest): number | undefined {
+    return this.#sizes.get(digest);
+  }
+
+  async open(_digest: Digest, _offset?: number): Promise<Readable> {
+    throw new EngineError("NotImplemented", "open");
+  }
+
+  async ingest(_digest: Digest, _sizeBytes: number): Promise<Ingest> {
+    throw new EngineError("NotImplemented", "ingest");
+  }
+
+  isIngested(_digest: Digest): boolean {
+    return false;
+  }
+
+  async place(_blobs: readonly { readonly digest: Digest; readonly mediaType: string }[]): Promise<PlacedBlobs> {
+    throw new EngineError("NotImplemented", "place");
+  }
+
+  async sweepIngests(_olderThanMs: number): Promise<number> {
+    return 0;
+  }
+
+  totalBytes(): number {
+    return [...this.#sizes.values()].reduce((sum, size) => sum + size, 0);
   }
 
   async write(bytes: Uint8Array, mediaType: string): Promise<WrittenBlob> {

@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
+import { createDistribution } from "../../distribution/index.ts";
 import type { Engine } from "../api/ports.ts";
 import { type Containers, type ContainersConfig, createContainers } from "../containers/index.ts";
 import { createContentStore } from "../content/index.ts";
@@ -21,6 +22,7 @@ import { createSnapshotter } from "../snapshots/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { DaemonConfig } from "./config.ts";
+import { distributionConfig } from "./distribution-config.ts";
 import { loadEmbeddedImage } from "./embedded-image.ts";
 import { findInitProgram } from "./init-program.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -166,6 +168,8 @@ export async function assemble(
     createSnapshotter({ store, dataRoot: config.dataRoot, logger, unpackPath: programs.unpack }),
     readEngineId(store),
   ]);
+  const distribution = createDistribution({ config: () => distributionConfig(live.current), logger });
+  stack.defer(() => distribution.close());
   const images = await createImages({
     store,
     content,
@@ -175,6 +179,8 @@ export async function assemble(
     dataRoot: config.dataRoot,
     users: { containersOf: (image) => containersRef.current?.containersOf(image) ?? [] },
     engineVersion: build.version,
+    distribution,
+    transfers: () => ({ maxConcurrentDownloads: 3, maxConcurrentUploads: 5 }),
   });
   await settingUp;
   const containers = createContainers({

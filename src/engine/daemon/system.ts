@@ -9,6 +9,7 @@ import type { HostFacts } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { type Check, checkSystem } from "./check.ts";
+import { measureDisk } from "./disk-usage.ts";
 import { renderInfo, renderVersion } from "./info.ts";
 import type { InitProgram } from "./init-program.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -66,6 +67,7 @@ export function createSystem(deps: SystemDeps): SystemPort {
       ),
     version: () =>
       Promise.try(() => renderVersion({ build, facts, init, config: live.current, runtimes: deps.runtimes() })),
+    diskUsage: (types) => measureDisk(rooms, types),
     check: ({ repair }) => checkSystem(checksOf(deps), repair),
   };
 }

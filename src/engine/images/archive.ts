@@ -7,7 +7,7 @@ import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import type { Snapshotter, StagedLayer } from "../snapshots/index.ts";
 import { ByteSource, unexpectedEnd } from "./byte-source.ts";
 import { type Compression, decompress, detectCompression, magicLength, openCompressed } from "./compression.ts";
-import { maxDocumentBytes } from "./parse-json.ts";
+import { maxDocumentBytes } from "../../spec/parse-json.ts";
 import { type TarMember, isTarHeader, readTar } from "./tar-reader.ts";
 
 /** A file of the archive, identified by its bytes. */

@@ -7,8 +7,9 @@ import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { parseNamed, renderFamiliar, renderReference, withDefaultTag, withTag } from "../../base/reference.ts";
 import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
-import type { ProgressMessage } from "../api/ports.ts";
+import type { DistributionInspect, Filters, ProgressMessage, RegistryCredentials } from "../api/ports.ts";
 import type { ContentStore } from "../content/index.ts";
+import type { Distribution } from "../../distribution/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Snapshotter } from "../snapshots/index.ts";
 import type { Store } from "../store/index.ts";
@@ -17,8 +18,15 @@ import { prepareImport, type ImportOptions } from "./import.ts";
 import { type HistoryItem, historyOf, inspectImage } from "./inspect.ts";
 import { type ListRequest, listImages } from "./list.ts";
 import { type LoadOptions, loadArchive, tagRow } from "./load.ts";
+import { commitLayer } from "./commit.ts";
+import { measureImages } from "./disk-usage.ts";
+import { pullImages } from "./pull.ts";
+import { pushImages } from "./push.ts";
+import { pruneImages } from "./prune.ts";
+import { inspectDistribution, loginToRegistry, searchRegistry } from "./registry-queries.ts";
+import { saveImages } from "./save.ts";
 import { reportProgress } from "./message-queue.ts";
-import { matchesPlatform, parsePlatform, renderPlatform } from "./platform.ts";
+import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
 import { type ImageRecord, ImageRecords, imageRow, tagTime } from "./records.ts";
 import { planRemove, renderRemoved } from "./remove.ts";
 
@@ -34,6 +42,15 @@ export interface CreateImagesDeps {
   readonly engineVersion: string;
   /** Of one layer's files; without it, what the disk has. */
   readonly maxLayerBytes?: number;
+  readonly distribution: Distribution;
+  /** Follows a reload of the configuration. */
+  transfers(): TransferLimits;
+}
+
+/** How many blobs move at once, over all pulls or pushes. */
+export interface TransferLimits {
+  readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
 }
 
 /** What the parts of the room share. */
@@ -145,6 +162,46 @@ class EngineImages implements Images {
     }, signal);
   }
 
+  pull(request: Parameters<Images["pull"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return reportProgress((tell, signal) => pullImages(this.#deps, this.#records, request, tell, signal), signal);
+  }
+
+  push(request: Parameters<Images["push"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return reportProgress((tell, signal) => pushImages(this.#deps, this.#records, request, tell, signal), signal);
+  }
+
+  save(names: readonly string[], platform: string | undefined, signal: AbortSignal): Promise<Readable> {
+    return saveImages(this.#deps, this.#records, names, platform, signal);
+  }
+
+  prune(filters: Filters): ReturnType<Images["prune"]> {
+    return pruneImages(this.#deps, this.#records, filters, this);
+  }
+
+  search(request: Parameters<Images["search"]>[0], signal: AbortSignal): ReturnType<Images["search"]> {
+    return searchRegistry(this.#deps, request, signal);
+  }
+
+  distribution(
+    name: string,
+    credentials: RegistryCredentials | undefined,
+    signal: AbortSignal,
+  ): Promise<DistributionInspect> {
+    return inspectDistribution(this.#deps, name, credentials, signal);
+  }
+
+  login(credentials: RegistryCredentials, signal: AbortSignal): ReturnType<Images["login"]> {
+    return loginToRegistry(this.#deps, credentials, signal);
+  }
+
+  commit(image: Parameters<Images["commit"]>[0], signal: AbortSignal): Promise<Digest> {
+    return commitLayer(this.#deps, this.#records, image, signal);
+  }
+
+  diskUsage(): ReturnType<Images["diskUsage"]> {
+    return measureImages(this.#deps, this.#records);
+  }
+
   async tag(nameOrId: string, repository: string, tag: string): Promise<void> {
     const parsed = parseNamed(repository);
     if (parsed.digest !== undefined) throw new EngineError("InvalidParameter", "cannot import digest reference");
@@ -220,9 +277,8 @@ class EngineImages implements Images {
     for (const finding of await snapshots.check(() => this.#records.tops(), options.repair)) findings.push(finding);
     // From here on no image comes or goes: a blob is there before its image's record.
     using _ = await snapshots.lock();
-    const known = new Set<Digest>(this.#records.broken.keys());
+    const known = this.#records.neededBlobs();
     for (const { id, chain } of this.#records.all()) {
-      known.add(id);
       const missing = chain.find((chainId) => !snapshots.has(chainId));
       if (missing !== undefined)
         findings.push({

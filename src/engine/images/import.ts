@@ -10,7 +10,7 @@ import { openCompressed } from "./compression.ts";
 import type { ImagesDeps } from "./images.ts";
 import { commitImage, layerQuota } from "./load.ts";
 import { parseImageConfig } from "./parse-config.ts";
-import { hostArchitecture, parsePlatform } from "./platform.ts";
+import { hostArchitecture, parsePlatform } from "../../spec/oci/platform.ts";
 import type { ImageRecords } from "./records.ts";
 
 export interface ImportOptions {

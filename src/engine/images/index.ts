@@ -3,7 +3,10 @@
 
 import type { ChainId, Digest } from "../../base/digest.ts";
 import type { OciImageConfig } from "../../spec/oci/image.ts";
+import type { Named } from "../../base/reference.ts";
+import type { ImageSummary } from "../../spec/docker/image.ts";
 import type { ImagesPort } from "../api/ports.ts";
+import type { StagedLayer } from "../snapshots/index.ts";
 
 /** An image as containers need it: its config, and the stack of layers to put a writable one on. */
 export interface ResolvedImage {
@@ -21,6 +24,24 @@ export interface ImageUsers {
 }
 
 export interface Images extends ImagesPort {
+  /**
+   * Makes an image of a layer on top of another image, for commit and build.
+   *
+   * @param layer undefined when only the config changes; released by the caller
+   * @returns the image's id
+   */
+  commit(
+    image: {
+      readonly base: Digest | undefined;
+      readonly layer: StagedLayer | undefined;
+      /** rootfs.diff_ids are filled in. */
+      readonly config: Omit<OciImageConfig, "rootfs">;
+      readonly reference: Named | undefined;
+    },
+    signal: AbortSignal,
+  ): Promise<Digest>;
+  /** What `system df` shows: true shared and unique sizes. */
+  diskUsage(): Promise<{ readonly layersBytes: number; readonly images: readonly ImageSummary[] }>;
   /**
    * @param nameOrId reference (normalised as Docker does), full id, or unique prefix of an id
    * @param platform `os/arch[/variant]` wanted, or undefined

@@ -11,7 +11,7 @@ import type { Change } from "../store/index.ts";
 import { readArchive } from "./archive.ts";
 import type { ImagesDeps } from "./images.ts";
 import { type PlannedImage, planLoad } from "./plan-load.ts";
-import { parsePlatform } from "./platform.ts";
+import { parsePlatform } from "../../spec/oci/platform.ts";
 import { renderProgress } from "./progress.ts";
 import { type ImageRecords, imageRow, recordOf, tagTime } from "./records.ts";
 

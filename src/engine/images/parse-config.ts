@@ -14,8 +14,8 @@ import {
   parseString,
   parseStringMap,
   parseStrings,
-} from "./parse-json.ts";
-import { parseDiffIds } from "./parse-oci.ts";
+} from "../../spec/parse-json.ts";
+import { parseDiffIds } from "../../spec/oci/parse.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 

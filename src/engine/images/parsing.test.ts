@@ -4,8 +4,14 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { file, gnuLong, paxHeader, symlink, tarOf } from "../../../test/support/tar.ts";
 import { ByteSource } from "./byte-source.ts";
-import { parseJson } from "./parse-json.ts";
-import { choosePlatform, hostArchitecture, matchesPlatform, parsePlatform, renderPlatform } from "./platform.ts";
+import { parseJson } from "../../spec/parse-json.ts";
+import {
+  choosePlatform,
+  hostArchitecture,
+  matchesPlatform,
+  parsePlatform,
+  renderPlatform,
+} from "../../spec/oci/platform.ts";
 import { renderProgress } from "./progress.ts";
 import { isTarHeader, readTar } from "./tar-reader.ts";
 

@@ -8,8 +8,8 @@ import type { OciImageConfig } from "../../spec/oci/image.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 import type { ArchiveContents, ArchiveFile } from "./archive.ts";
 import { parseImageConfig } from "./parse-config.ts";
-import { type ParsedDescriptor, parseDockerManifest, parseDocument } from "./parse-oci.ts";
-import { type WantedPlatform, choosePlatform, matchesPlatform, renderPlatform } from "./platform.ts";
+import { type ParsedDescriptor, parseDockerManifest, parseDocument } from "../../spec/oci/parse.ts";
+import { type WantedPlatform, choosePlatform, matchesPlatform, renderPlatform } from "../../spec/oci/platform.ts";
 
 /** An image that an archive holds. */
 export interface PlannedImage {

@@ -15,9 +15,9 @@ import {
 import { nowRfc3339Nano } from "../../base/time.ts";
 import type { OciImageConfig } from "../../spec/oci/image.ts";
 import type { ContentStore } from "../content/index.ts";
-import type { Change, Store } from "../store/index.ts";
+import type { Change, Store, Tables } from "../store/index.ts";
 import { parseImageConfig } from "./parse-config.ts";
-import { optional, parseJson, parseObject, parseString } from "./parse-json.ts";
+import { optional, parseArray, parseJson, parseObject, parseString } from "../../spec/parse-json.ts";
 
 /** An image as this engine knows it. */
 export interface ImageRecord {
@@ -27,6 +27,49 @@ export interface ImageRecord {
   readonly chain: readonly ChainId[];
   /** RFC 3339, or undefined: never tagged here. */
   readonly lastTagTime: string | undefined;
+}
+
+/** A manifest of an image, as a registry or an archive had it. */
+export interface ManifestRecord {
+  readonly digest: Digest;
+  readonly imageId: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  /** The index through which it was chosen; its bytes are a blob as well. */
+  readonly index: Digest | undefined;
+  /** Blobs of the layers, bottom first, with what the manifest says of them; not all of them need be here. */
+  readonly layers: readonly { readonly digest: Digest; readonly mediaType: string; readonly sizeBytes: number }[];
+}
+
+/** The row of a manifest. */
+export function manifestRow(record: ManifestRecord): Change {
+  const { digest, imageId, ...doc } = record;
+  return { put: "manifests", row: { digest, image_id: imageId, doc: JSON.stringify(doc) } };
+}
+
+function parseManifestRow(row: Tables["manifests"]): ManifestRecord {
+  const doc = parseObject(parseJson(Buffer.from(row.doc), "manifest row"), "manifest row");
+  return {
+    digest: parseDigest(row.digest),
+    imageId: parseDigest(row.image_id),
+    mediaType: parseString(doc["mediaType"], "mediaType"),
+    sizeBytes: Number(doc["sizeBytes"]),
+    index: optional(doc["index"], "index", (value, what) => parseDigest(parseString(value, what))),
+    layers: parseArray(doc["layers"], "layers").map((value) => {
+      const layer = parseObject(value, "layer");
+      return {
+        digest: parseDigest(parseString(layer["digest"], "digest")),
+        mediaType: parseString(layer["mediaType"], "mediaType"),
+        sizeBytes: Number(layer["sizeBytes"]),
+      };
+    }),
+  };
+}
+
+/** Digests of all blobs that a manifest needs, besides the config. */
+export function blobsOfManifest(record: ManifestRecord): readonly Digest[] {
+  const { digest, index, layers } = record;
+  return [digest, ...(index === undefined ? [] : [index]), ...layers.map((layer) => layer.digest)];
 }
 
 export function recordOf(id: Digest, config: OciImageConfig, lastTagTime: string | undefined): ImageRecord {
@@ -42,6 +85,7 @@ export function imageRow(record: ImageRecord): Change {
 export class ImageRecords {
   readonly #images = new Map<Digest, ImageRecord>();
   readonly #tags = new Map<Reference, Digest>();
+  readonly #manifests = new Map<Digest, ManifestRecord>();
   /** Images whose rows are there, but whose config is not: for check. */
   readonly broken = new Map<Digest, string>();
 
@@ -59,6 +103,7 @@ export class ImageRecords {
         logger.error("image set aside: its config cannot be read", { image: id, error: messageOf(error) });
       }
     }
+    for (const row of await store.load("manifests")) records.putManifest(parseManifestRow(row));
     for (const row of await store.load("tags")) records.tag(row.reference as Reference, parseDigest(row.image_id));
     return records;
   }
@@ -108,6 +153,32 @@ export class ImageRecords {
 
   delete(id: Digest): void {
     this.#images.delete(id);
+  }
+
+  putManifest(record: ManifestRecord): void {
+    this.#manifests.set(record.digest, record);
+  }
+
+  deleteManifest(digest: Digest): void {
+    this.#manifests.delete(digest);
+  }
+
+  manifest(digest: Digest): ManifestRecord | undefined {
+    return this.#manifests.get(digest);
+  }
+
+  manifestsOf(image: Digest): readonly ManifestRecord[] {
+    return [...this.#manifests.values()].filter(({ imageId }) => imageId === image);
+  }
+
+  /** Every blob that images need: configs, manifests, indexes, layers. */
+  neededBlobs(except?: Digest): Set<Digest> {
+    const needed = new Set<Digest>([...this.#images.keys(), ...this.broken.keys()].filter((id) => id !== except));
+    for (const manifest of this.#manifests.values()) {
+      if (manifest.imageId === except) continue;
+      for (const digest of blobsOfManifest(manifest)) needed.add(digest);
+    }
+    return needed;
   }
 
   /** Chain ids of all images' top layers. */

@@ -62,6 +62,22 @@ export interface Snapshotter {
   lock(): Promise<Disposable>;
   /** What `collect` would remove, top-most first, for a commit together with the caller's rows. */
   planCollect(neededTops: readonly ChainId[]): LayerRemoval;
+  /**
+   * The layer's uncompressed tar, byte for byte as it was unpacked. Hashed while it is read: the last read throws DataLoss
+   * when the bytes are no longer what the diff id says.
+   *
+   * @throws DataLoss the layer is gone, or was unpacked by a version that did not record its headers
+   */
+  tar(chainId: ChainId, signal: AbortSignal): Readable;
+  /** Length of that tar, in bytes. @throws DataLoss as `tar` */
+  tarBytes(chainId: ChainId): number;
+  /**
+   * A writable layer as it is now, as a staged layer: what was added and changed, and whiteouts for what was deleted. The
+   * caller sees to it that nobody writes meanwhile, or accepts what it gets.
+   */
+  stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer>;
+  /** The whole file system of a writable layer over its chain, as one tar; mounts inside it are not in it. */
+  export(key: string, signal: AbortSignal): Readable;
   /** Directories under a chain, top-most first; for `docker inspect`. */
   chainDirs(top: ChainId): readonly string[];
   /**

@@ -4,6 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { type ChainId, type DiffId, chainIdsOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -235,6 +236,7 @@ class OverlaySnapshotter implements Snapshotter {
           diff_id: layer.diffId,
           dir: layer.dir,
           size: layer.sizeBytes,
+          tar_size: null,
         },
       })),
       committed: () => {
@@ -267,6 +269,22 @@ class OverlaySnapshotter implements Snapshotter {
         for (const layer of removed) await this.#directories.remove(layer.dir);
       },
     };
+  }
+
+  tar(_chainId: ChainId, _signal: AbortSignal): Readable {
+    throw new EngineError("NotImplemented", "tar");
+  }
+
+  tarBytes(_chainId: ChainId): number {
+    throw new EngineError("NotImplemented", "tarBytes");
+  }
+
+  async stageWritable(_key: string, _maxBytes: number, _signal: AbortSignal): Promise<StagedLayer> {
+    throw new EngineError("NotImplemented", "stageWritable");
+  }
+
+  export(_key: string, _signal: AbortSignal): Readable {
+    throw new EngineError("NotImplemented", "export");
   }
 
   chainDirs(top: ChainId): readonly string[] {

@@ -10,6 +10,8 @@ export interface Tables {
   readonly images: { readonly id: string; readonly doc: string };
   /** Owner images/: normalised reference with tag, or with digest → image. */
   readonly tags: { readonly reference: string; readonly image_id: string };
+  /** Owner images/: a manifest that was pulled, pushed or loaded; its bytes and its layers' are blobs. */
+  readonly manifests: { readonly digest: string; readonly image_id: string; readonly doc: string };
   /** Owner content/: a verified blob on disk. */
   readonly blobs: { readonly digest: string; readonly size: number; readonly media_type: string };
   /** Owner snapshots/: an unpacked layer in snapshots/<dir>/fs. */
@@ -21,6 +23,8 @@ export interface Tables {
     readonly dir: number;
     /** Bytes of the files unpacked. */
     readonly size: number;
+    /** Length of the layer's tar; null where its headers were not recorded. */
+    readonly tar_size: number | null;
   };
   /** Owner snapshots/: a container's writable layer in snapshots/<dir>/{fs,work}. */
   readonly snapshots: { readonly key: string; readonly chain_id: string | null /** UNIQUE */; readonly dir: number };

@@ -55,6 +55,16 @@ export const migrations: readonly string[] = [
   ) STRICT;
   CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT;
   `,
+  // Manifests as registries have them; the length of a layer's tar, NULL where its headers were not recorded.
+  `
+  CREATE TABLE manifests (
+    digest TEXT PRIMARY KEY NOT NULL,
+    image_id TEXT NOT NULL REFERENCES images (id) DEFERRABLE INITIALLY DEFERRED,
+    doc TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX manifests_image ON manifests (image_id);
+  ALTER TABLE layers ADD COLUMN tar_size INTEGER CHECK (tar_size >= 0);
+  `,
 ];
 
 /** The columns of each table, the key first. */
@@ -62,8 +72,9 @@ export const columns: { readonly [T in TableName]: readonly [keyof Tables[T], ..
   containers: ["id", "name", "doc"],
   images: ["id", "doc"],
   tags: ["reference", "image_id"],
+  manifests: ["digest", "image_id", "doc"],
   blobs: ["digest", "size", "media_type"],
-  layers: ["chain_id", "parent", "diff_id", "dir", "size"],
+  layers: ["chain_id", "parent", "diff_id", "dir", "size", "tar_size"],
   snapshots: ["key", "chain_id", "dir"],
   networks: ["id", "name", "doc"],
   endpoints: ["id", "container_id", "network_id", "ip", "mac", "doc"],

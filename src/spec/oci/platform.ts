@@ -3,7 +3,7 @@
 
 import { arch } from "node:os";
 import { EngineError } from "../../base/errors.ts";
-import type { Platform } from "../../spec/oci/image.ts";
+import type { Platform } from "./image.ts";
 
 /** A platform with Go's names. */
 export interface WantedPlatform {

@@ -1,7 +1,7 @@
 // JSON from strangers, made harmless at the door: bounded in size and depth before it is parsed, no key twice in one object
 // (two readers could disagree about such a document: CVE-2021-41190's class), and small readers that check types.
 
-import { EngineError } from "../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 
 /** Manifests, indexes and configs are refused beyond this, as registries do. */
 export const maxDocumentBytes = 4 << 20;

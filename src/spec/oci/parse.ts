@@ -3,7 +3,7 @@
 
 import { type Digest, type DiffId, parseDiffId, parseDigest } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
-import type { Platform } from "../../spec/oci/image.ts";
+import type { Platform } from "./image.ts";
 import {
   type JsonObject,
   optional,
@@ -13,7 +13,7 @@ import {
   parseString,
   parseStringMap,
   parseStrings,
-} from "./parse-json.ts";
+} from "../parse-json.ts";
 
 /** A descriptor with its digest parsed. */
 export interface ParsedDescriptor {
