@@ -17,7 +17,9 @@ function pragma(db: DatabaseSync, name: string): unknown {
   return Object.values(db.prepare(`PRAGMA ${name}`).get() ?? {})[0];
 }
 
-const second = "ALTER TABLE meta ADD COLUMN note TEXT; INSERT INTO meta VALUES ('migrated', 'yes', '2')";
+/** The schema version of this engine, and a migration that a later one might bring. */
+const current = migrations.length;
+const next = "ALTER TABLE meta ADD COLUMN note TEXT; INSERT INTO meta VALUES ('migrated', 'yes', '2')";
 
 test("the tables have exactly the columns that the engine writes, the key first", (t) => {
   const db = openDatabase(temporaryPath(t));
@@ -57,43 +59,74 @@ test("an older database is copied, then migrated; the copy has the old version a
   const old = openDatabase(path);
   old.exec("INSERT INTO meta VALUES ('k', 'v')");
   old.close();
-  const db = openDatabase(path, [...migrations, second]);
-  assert.equal(pragma(db, "user_version"), 2);
+  const db = openDatabase(path, [...migrations, next]);
+  assert.equal(pragma(db, "user_version"), current + 1);
   assert.equal(db.prepare("SELECT count(*) AS n FROM meta").get()?.["n"], 2);
   db.close();
 
-  const copyPath = migrationCopyPath(path, 1);
+  const copyPath = migrationCopyPath(path, current);
   assert.equal(statSync(copyPath).mode & 0o777, 0o600);
   const copy = openDatabase(copyPath);
-  assert.equal(pragma(copy, "user_version"), 1);
+  assert.equal(pragma(copy, "user_version"), current);
   assert.deepEqual({ ...copy.prepare("SELECT * FROM meta").get() }, { key: "k", value: "v" });
   copy.close();
+});
+
+test("a database of version 1 is migrated with all its rows; what came later is empty", (t) => {
+  const path = temporaryPath(t);
+  const old = openDatabase(path, migrations.slice(0, 1));
+  old.exec(`
+    INSERT INTO images VALUES ('sha256:i', '{}');
+    INSERT INTO tags VALUES ('docker.io/library/a:1', 'sha256:i');
+    INSERT INTO blobs VALUES ('sha256:i', 7, 'application/json');
+    INSERT INTO layers VALUES ('sha256:c', NULL, 'sha256:d', 1, 40);
+    INSERT INTO layers VALUES ('sha256:e', 'sha256:c', 'sha256:f', 2, 2);
+    INSERT INTO snapshots VALUES ('container', 'sha256:e', 3);
+  `);
+  old.close();
+  const db = openDatabase(path);
+  const read = (sql: string): unknown => db.prepare(sql).all().map(Object.values);
+  assert.equal(pragma(db, "user_version"), current);
+  assert.deepEqual(read("SELECT chain_id, parent, diff_id, dir, size, tar_size FROM layers"), [
+    ["sha256:c", null, "sha256:d", 1, 40, null],
+    ["sha256:e", "sha256:c", "sha256:f", 2, 2, null],
+  ]);
+  assert.deepEqual(read("SELECT * FROM tags"), [["docker.io/library/a:1", "sha256:i"]]);
+  assert.deepEqual(read("SELECT * FROM blobs"), [["sha256:i", 7, "application/json"]]);
+  assert.deepEqual(read("SELECT * FROM snapshots"), [["container", "sha256:e", 3]]);
+  assert.deepEqual(read("SELECT * FROM manifests"), []);
+  assert.deepEqual(pragma(db, "foreign_key_check"), undefined);
+  db.close();
 });
 
 test("a migration that fails changes nothing and can be repeated", (t) => {
   const path = temporaryPath(t);
   openDatabase(path).close();
-  assert.throws(() => openDatabase(path, [...migrations, `${second}; INSERT INTO nowhere VALUES (1)`]), {
+  assert.throws(() => openDatabase(path, [...migrations, `${next}; INSERT INTO nowhere VALUES (1)`]), {
     kind: "System",
-    message: /cannot migrate .* from schema version 1 to 2: no such table: nowhere .*; nothing was changed$/,
+    message: new RegExp(
+      `cannot migrate .* from schema version ${current} to ${current + 1}: no such table: nowhere .*; nothing was changed$`,
+    ),
   });
   const db = openDatabase(path);
-  assert.equal(pragma(db, "user_version"), 1);
+  assert.equal(pragma(db, "user_version"), current);
   assert.equal(db.prepare("SELECT count(*) AS n FROM meta").get()?.["n"], 0);
   db.close();
-  const migrated = openDatabase(path, [...migrations, second]);
-  assert.equal(pragma(migrated, "user_version"), 2);
+  const migrated = openDatabase(path, [...migrations, next]);
+  assert.equal(pragma(migrated, "user_version"), current + 1);
   migrated.close();
 });
 
 test("a database of a newer engine is refused, unchanged, with both versions and the copy in the message", (t) => {
   const path = temporaryPath(t);
   openDatabase(path).close();
-  openDatabase(path, [...migrations, second]).close();
+  openDatabase(path, [...migrations, next]).close();
   const before = readFileSync(path);
   assert.throws(() => openDatabase(path), {
     kind: "Unavailable",
-    message: /has schema version 2, and this gantryd knows versions up to 1: .* put back .*gantry\.db\.v1\.bak/,
+    message: new RegExp(
+      `has schema version ${current + 1}, and this gantryd knows versions up to ${current}: .* put back .*gantry\\.db\\.v${current}\\.bak`,
+    ),
   });
   assert.deepEqual(readFileSync(path), before);
 });
