@@ -20,7 +20,13 @@ export class Api {
   }
 
   /** Resolves when the headers are there; the caller reads the body. */
-  open(method: string, path: string, body?: unknown, raw?: Readable): Promise<IncomingMessage> {
+  open(
+    method: string,
+    path: string,
+    body?: unknown,
+    raw?: Readable,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers: Record<string, string | number> =
@@ -29,7 +35,13 @@ export class Api {
         : text === undefined
           ? { "Content-Length": 0 }
           : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(text) };
-    const req = request({ socketPath: this.socketPath, agent: this.#agent, method, path: version + path, headers });
+    const req = request({
+      socketPath: this.socketPath,
+      agent: this.#agent,
+      method,
+      path: version + path,
+      headers: { ...headers, ...extra },
+    });
     req.on("response", resolve);
     req.on("error", reject);
     if (raw !== undefined) raw.pipe(req);
@@ -38,8 +50,14 @@ export class Api {
   }
 
   /** The whole body as text; throws on a status of 400 or more. */
-  async text(method: string, path: string, body?: unknown, raw?: Readable): Promise<string> {
-    const response = await this.open(method, path, body, raw);
+  async text(
+    method: string,
+    path: string,
+    body?: unknown,
+    raw?: Readable,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
+    const response = await this.open(method, path, body, raw, extra);
     response.setEncoding("utf8");
     let out = "";
     for await (const chunk of response) out += chunk;

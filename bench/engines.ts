@@ -13,6 +13,8 @@ export interface EngineUnderTest {
   readonly name: "gantry" | "dockerd";
   readonly version: string;
   readonly api: Api;
+  /** Network namespace; what the engine shall reach must be in it. */
+  readonly namespace: string;
   /** Pids of the daemon itself and of what it needs while idle (dockerd: containerd as well). */
   daemonPids(): number[];
   /** SIGKILL to the daemon, a new one; resolves with the ms from its spawn to the first answer. */
@@ -93,6 +95,7 @@ async function startEngine(plan: Plan): Promise<EngineUnderTest> {
     name: plan.name,
     version,
     api,
+    namespace,
     daemonPids: () => daemonProcesses(child.pid ?? 0, dir),
     async killAndRestart() {
       await stopProcess("SIGKILL");

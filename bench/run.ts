@@ -1,6 +1,6 @@
 // `npm run bench`: every budget of ARCHITECTURE.md beside dockerd and bare crun in one run. Prints ratios and, with
 // --write, keeps them in bench/RESULTS.md together with the commit; --only=CASE runs one of idle, memory, lifecycle, output,
-// lists and commandLine. As root; $DOCKERD names the peer.
+// lists, commandLine and images. As root; $DOCKERD names the peer.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,28 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createIdle, exec, life, remove, startAll } from "./cases/lifecycle.ts";
 import { attachAndRead, createWriter, readLogs } from "./cases/output.ts";
 import { type EngineUnderTest, findDockerd, makeBundle, startDockerd, startGantry } from "./engines.ts";
+import { images } from "./cases/images.ts";
 import { interleaved, median, processes, proportionalKiB, residentKiB, timed } from "./measure.ts";
-
-interface Row {
-  readonly what: string;
-  readonly gantry: string;
-  readonly peer: string;
-  readonly ratio: string;
-  readonly budget: string;
-  readonly met: boolean;
-}
-
-const rows: Row[] = [];
-const ms = (value: number): string => (value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value.toFixed(1)} ms`);
-const ratio = (ours: number, peer: number): string =>
-  peer >= ours ? `1/${(peer / ours).toFixed(1)}` : (ours / peer).toFixed(2);
-
-function add(row: Row): void {
-  rows.push(row);
-  process.stdout.write(
-    `${row.met ? "met   " : "MISSED"} ${row.what}: ${row.gantry}, peer ${row.peer}, ratio ${row.ratio}, budget ${row.budget}\n`,
-  );
-}
+import { add, ms, ratio, rows } from "./report.ts";
 
 /** crun in a mount namespace where it does not see a v2 hierarchy beside v1 ones, and forty runs in one shell. */
 function bareCrun(bundle: string): number {
@@ -272,6 +253,7 @@ const cases: Readonly<Record<string, (gantry: EngineUnderTest, dockerd: EngineUn
   output,
   lists,
   commandLine,
+  images,
 };
 const engines: EngineUnderTest[] = [];
 const stopAll = async (): Promise<void> => {
