@@ -5,6 +5,7 @@ import { type Logger, silentLogger } from "../../base/log.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { execRoutes } from "./execs/routes.ts";
+import { registryRoutes } from "./images/registry.ts";
 import { imageRoutes } from "./images/routes.ts";
 import { networkRoutes } from "./networks/routes.ts";
 import type { Engine } from "./ports.ts";
@@ -53,6 +54,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...execRoutes(engine),
     ...containerRoutes(engine),
     ...unsupportedRoutes(),
+    ...registryRoutes(engine),
     ...imageRoutes(engine),
     ...networkRoutes(engine),
   ]);

@@ -5,17 +5,13 @@ import { type Method, type Route, route } from "./router.ts";
 
 /** [method, pattern, what it is, what to do]. */
 const operations: readonly (readonly [Method, string, string, string])[] = [
-  ["POST", "/auth", "login to a registry", "bring images with docker load or docker import"],
   ["POST", "/build", "build", "build the image elsewhere and bring it with docker load"],
   ["POST", "/build/prune", "prune of the build cache", "there is no build cache to prune"],
   ["POST", "/session", "a build session", "build the image elsewhere and bring it with docker load"],
   ["POST", "/commit", "commit", "build the image elsewhere and bring it with docker load"],
   ["GET", "/system/df", "disk usage", "look at docker ps --size and docker images"],
-  ["GET", "/distribution/{name}/json", "a look at an image in a registry", "inspect the image where it is local"],
-  ["GET", "/images/search", "search in a registry", "bring images with docker load or docker import"],
   ["GET", "/images/get", "save", "keep the archive that the image was loaded from"],
   ["GET", "/images/{name}/get", "save", "keep the archive that the image was loaded from"],
-  ["POST", "/images/{name}/push", "push", "copy the archive that the image was loaded from"],
   ["POST", "/images/prune", "prune of images", "delete images by name with docker rmi"],
   ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
   ["GET", "/containers/{id}/export", "export", "run tar in the container with docker exec"],

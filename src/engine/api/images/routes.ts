@@ -1,4 +1,4 @@
-// /images: what was loaded and imported. Pull, push and search are in unsupported.ts.
+// /images: what is here. What speaks to registries is in registry.ts.
 
 import { PassThrough, type Readable } from "node:stream";
 import { EngineError } from "../../../base/errors.ts";
