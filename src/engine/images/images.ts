@@ -247,7 +247,7 @@ class EngineImages implements Images {
     }
     this.#deleting.add(image.id);
     try {
-      const layers = snapshots.planCollect(this.#records.tops(image.id));
+      const layers = snapshots.planCollect(this.#records.tops(new Set([image.id])));
       const blob = content.removal(image.id);
       await store.commit([...untagRows, { delete: "images", key: image.id }, ...blob.changes, ...layers.changes]);
       this.#untag(plan.untag, image);

@@ -85,7 +85,8 @@ export async function commitImage(
   const blob = await content.write(image.configBytes, configMediaType);
   undo.defer(() => blob.undo());
   const known = records.get(image.id);
-  const record = recordOf(image.id, image.config, image.references.length > 0 ? tagTime() : known?.lastTagTime);
+  const lastTagTime = image.references.length > 0 ? tagTime() : known?.lastTagTime;
+  const record = recordOf(image.id, image.config, lastTagTime, known?.parent);
   await failpoint("images.load.placed");
   await store.commit([
     ...placed.changes,

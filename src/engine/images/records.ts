@@ -27,6 +27,8 @@ export interface ImageRecord {
   readonly chain: readonly ChainId[];
   /** RFC 3339, or undefined: never tagged here. */
   readonly lastTagTime: string | undefined;
+  /** The image that this one was committed or built from, here. */
+  readonly parent: Digest | undefined;
 }
 
 /** A manifest of an image, as a registry or an archive had it. */
@@ -39,6 +41,13 @@ export interface ManifestRecord {
   readonly index: Digest | undefined;
   /** Blobs of the layers, bottom first, with what the manifest says of them; not all of them need be here. */
   readonly layers: readonly { readonly digest: Digest; readonly mediaType: string; readonly sizeBytes: number }[];
+}
+
+/** What an image has on disk. */
+export interface ImageContent {
+  readonly top: ChainId | undefined;
+  /** Not all of them need be here. */
+  readonly blobs: readonly Digest[];
 }
 
 /** The row of a manifest. */
@@ -72,13 +81,19 @@ export function blobsOfManifest(record: ManifestRecord): readonly Digest[] {
   return [digest, ...(index === undefined ? [] : [index]), ...layers.map((layer) => layer.digest)];
 }
 
-export function recordOf(id: Digest, config: OciImageConfig, lastTagTime: string | undefined): ImageRecord {
-  return { id, config, chain: chainIdsOf(config.rootfs.diff_ids.map(parseDiffId)), lastTagTime };
+export function recordOf(
+  id: Digest,
+  config: OciImageConfig,
+  lastTagTime: string | undefined,
+  parent?: Digest,
+): ImageRecord {
+  return { id, config, chain: chainIdsOf(config.rootfs.diff_ids.map(parseDiffId)), lastTagTime, parent };
 }
 
 /** The row of an image. */
 export function imageRow(record: ImageRecord): Change {
-  return { put: "images", row: { id: record.id, doc: JSON.stringify({ lastTagTime: record.lastTagTime }) } };
+  const { id, lastTagTime, parent } = record;
+  return { put: "images", row: { id, doc: JSON.stringify({ lastTagTime, parent }) } };
 }
 
 /** The images and their names. */
@@ -86,6 +101,7 @@ export class ImageRecords {
   readonly #images = new Map<Digest, ImageRecord>();
   readonly #tags = new Map<Reference, Digest>();
   readonly #manifests = new Map<Digest, ManifestRecord>();
+  readonly #uses = new Set<ImageContent>();
   /** Images whose rows are there, but whose config is not: for check. */
   readonly broken = new Map<Digest, string>();
 
@@ -97,7 +113,8 @@ export class ImageRecords {
       try {
         const doc = parseObject(parseJson(Buffer.from(row.doc), "image row"), "image row");
         const config = parseImageConfig(await content.read(id));
-        records.put(recordOf(id, config, optional(doc["lastTagTime"], "lastTagTime", parseString)));
+        const parent = optional(doc["parent"], "parent", (value, what) => parseDigest(parseString(value, what)));
+        records.put(recordOf(id, config, optional(doc["lastTagTime"], "lastTagTime", parseString), parent));
       } catch (error) {
         records.broken.set(id, messageOf(error));
         logger.error("image set aside: its config cannot be read", { image: id, error: messageOf(error) });
@@ -171,21 +188,46 @@ export class ImageRecords {
     return [...this.#manifests.values()].filter(({ imageId }) => imageId === image);
   }
 
-  /** Every blob that images need: configs, manifests, indexes, layers. */
-  neededBlobs(except?: Digest): Set<Digest> {
-    const needed = new Set<Digest>([...this.#images.keys(), ...this.broken.keys()].filter((id) => id !== except));
+  /** Images that were made from this one. */
+  childrenOf(id: Digest): readonly Digest[] {
+    return [...this.#images.values()].filter(({ parent }) => parent === id).map((image) => image.id);
+  }
+
+  /** All at once, for lists. */
+  parents(): ReadonlySet<Digest> {
+    return new Set([...this.#images.values()].flatMap(({ parent }) => (parent === undefined ? [] : [parent])));
+  }
+
+  /** Layers and blobs of an image, as they are now. */
+  contentOf(image: ImageRecord): ImageContent {
+    return { top: image.chain.at(-1), blobs: [image.id, ...this.manifestsOf(image.id).flatMap(blobsOfManifest)] };
+  }
+
+  /** Needs content until the result is called, whatever becomes of its image; see useImage. */
+  use(content: ImageContent): () => void {
+    const use = { ...content };
+    this.#uses.add(use);
+    return () => void this.#uses.delete(use);
+  }
+
+  /** Every blob that images and those who read them need: configs, manifests, indexes, layers. */
+  neededBlobs(except?: ReadonlySet<Digest>): Set<Digest> {
+    const needed = new Set<Digest>(
+      [...this.#images.keys(), ...this.broken.keys()].filter((id) => except?.has(id) !== true),
+    );
     for (const manifest of this.#manifests.values()) {
-      if (manifest.imageId === except) continue;
+      if (except?.has(manifest.imageId) === true) continue;
       for (const digest of blobsOfManifest(manifest)) needed.add(digest);
     }
+    for (const { blobs } of this.#uses) for (const digest of blobs) needed.add(digest);
     return needed;
   }
 
-  /** Chain ids of all images' top layers. */
-  tops(except?: Digest): ChainId[] {
-    return [...this.#images.values()].flatMap(({ id, chain }) =>
-      id === except || chain.length === 0 ? [] : [chain.at(-1) as ChainId],
-    );
+  /** Chain ids of the top layers of all images, and of what is being read. */
+  tops(except?: ReadonlySet<Digest>): ChainId[] {
+    const images = [...this.#images.values()].filter(({ id }) => except?.has(id) !== true);
+    const tops = [...images.map(({ chain }) => chain.at(-1)), ...[...this.#uses].map(({ top }) => top)];
+    return tops.filter((top) => top !== undefined);
   }
 
   /**
