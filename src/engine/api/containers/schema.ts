@@ -207,5 +207,8 @@ export const createSchema = object("container.CreateRequest", {
   NetworkingConfig: object("network.NetworkingConfig", { EndpointsConfig: mapOfPointers(endpoint) }),
 });
 
+/** The body of POST /commit. */
+export const commitSchema = object("container.Config", config);
+
 /** Names of the fields of ContainerConfig: whether a body has a configuration at all. */
 export const configFields: readonly string[] = Object.keys(config);
