@@ -1,9 +1,11 @@
-// Detects compression by content and takes it off while streaming. Node's own zlib does the work: no program of the host,
-// and never one of a container, is run (CVE-2026-41567's class).
+// Detects compression by content and takes it off while streaming: gzip and zstd by Node's own zlib, bzip2 and xz by the host's
+// program, found in the system's directories, without environment and with bounded memory. A program of a container is never
+// run (CVE-2026-41567's class).
 
 import { Readable, type Transform, pipeline } from "node:stream";
 import { constants, createGunzip, createZstdDecompress } from "node:zlib";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
+import { filterThrough, findProgram } from "../kernel/filter.ts";
 import { ByteSource } from "./byte-source.ts";
 
 /** "tar" is everything that is not compressed. */
@@ -16,6 +18,13 @@ const magics: readonly (readonly [Compression, readonly number[]])[] = [
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
 ];
 
+/** What only a program of the host can take off, and the package that has it. */
+const programs = {
+  // The window is memory, as zstd's.
+  xz: { package: "xz-utils", args: ["--decompress", "--stdout", "--threads=1", "--memlimit-decompress=128MiB"] },
+  bzip2: { package: "bzip2", args: ["--decompress", "--stdout"] },
+} as const;
+
 /** How many bytes `detectCompression` wants to see. */
 export const magicLength = 6;
 
@@ -26,25 +35,63 @@ export function detectCompression(start: Uint8Array): Compression {
 /**
  * The uncompressed bytes of `chunks`.
  *
- * @throws NotImplemented   bzip2, xz: said at once
- * @throws InvalidParameter the compressed data is damaged or truncated
+ * @throws NotImplemented   bzip2, xz: their program is not installed, said at once
+ * @throws InvalidParameter the compressed data is damaged or truncated, or needs too much memory
  */
 export function decompress(chunks: AsyncIterable<Uint8Array>, compression: Compression): AsyncIterable<Uint8Array> {
   if (compression === "none") return chunks;
+  if (compression === "xz" || compression === "bzip2") return filter(chunks, compression);
   return inflate(chunks, createDecoder(compression), compression);
 }
 
-function createDecoder(compression: Compression): Transform {
+function filter(chunks: AsyncIterable<Uint8Array>, compression: keyof typeof programs): AsyncIterable<Uint8Array> {
+  const { package: needed, args } = programs[compression];
+  const path = findProgram(compression);
+  if (path === undefined)
+    throw new EngineError(
+      "NotImplemented",
+      `archives compressed with ${compression} need the program ${compression}: install the package ${needed}, ` +
+        "or recompress with gzip or zstd, or not at all",
+    );
+  return runFilter([path, ...args], chunks, compression);
+}
+
+async function* runFilter(
+  argv: readonly [string, ...string[]],
+  chunks: AsyncIterable<Uint8Array>,
+  compression: keyof typeof programs,
+): AsyncGenerator<Uint8Array> {
+  // What the input throws must not be taken for the program's complaint.
+  let inputError: unknown;
+  const input = (async function* () {
+    try {
+      yield* chunks;
+    } catch (error) {
+      inputError = error;
+      throw error;
+    }
+  })();
+  try {
+    yield* filterThrough(argv, input);
+  } catch (error) {
+    if (inputError !== undefined || !isEngineError(error, "InvalidParameter")) throw error;
+    throw new EngineError("InvalidParameter", `${compression}: ${complaintOf(error.message)}`, { cause: error });
+  }
+}
+
+/** "/usr/bin/xz: (stdin): Memory usage limit reached" without what the program calls itself. */
+function complaintOf(said: string): string {
+  if (/unexpected end|ends unexpectedly/i.test(said)) return "unexpected EOF";
+  const line = said.split("\n").find((text) => text.trim() !== "") ?? "";
+  return line.trim().replace(/^(?:[\w/]+: )?(?:\(stdin\): )?/, "");
+}
+
+function createDecoder(compression: "gzip" | "zstd"): Transform {
   // Default chunks of 16 KiB cost a third of the speed.
   const chunkSize = 256 << 10;
   if (compression === "gzip") return createGunzip({ chunkSize });
   // The window is memory: 128 MiB is what the zstd program allows without being asked.
-  if (compression === "zstd")
-    return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
-  throw new EngineError(
-    "NotImplemented",
-    `archives compressed with ${compression} are not supported; recompress with gzip or zstd, or not at all`,
-  );
+  return createZstdDecompress({ chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } });
 }
 
 async function* inflate(

@@ -1,0 +1,72 @@
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { test } from "node:test";
+import { isEngineError } from "../../base/errors.ts";
+import { filterThrough, findProgram } from "./filter.ts";
+
+async function* bytes(...chunks: readonly string[]): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) yield Buffer.from(chunk);
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (const chunk of chunks) text += Buffer.from(chunk).toString();
+  return text;
+}
+
+function program(name: string): string {
+  const path = findProgram(name);
+  assert.ok(path !== undefined, `${name} is not installed`);
+  return path;
+}
+
+test("the output of a program comes through, chunk by chunk", async () => {
+  assert.equal(await collect(filterThrough([program("cat")], bytes("a", "b", "c"))), "abc");
+});
+
+test("the program has no environment and runs in the root directory", async () => {
+  assert.equal(await collect(filterThrough([program("env")], bytes())), "");
+  assert.equal(await collect(filterThrough([program("sh"), "-c", "pwd"], bytes())), "/\n");
+});
+
+test("a failure is what the program said", async () => {
+  const filtered = filterThrough([program("sh"), "-c", "echo no good >&2; exit 1"], bytes("x".repeat(1 << 20)));
+  await assert.rejects(
+    collect(filtered),
+    (error) => isEngineError(error, "InvalidParameter") && error.message === "no good",
+  );
+});
+
+test("a failure of the input is thrown on", async () => {
+  const broken = (async function* (): AsyncGenerator<Uint8Array> {
+    yield Buffer.from("a");
+    throw new RangeError("broken");
+  })();
+  await assert.rejects(collect(filterThrough([program("cat")], broken)), RangeError);
+});
+
+test("a program that is not there is a failure, not a crash", async () => {
+  await assert.rejects(collect(filterThrough(["/nonexistent/program"], bytes("a"))), /run \/nonexistent\/program: /);
+  assert.equal(findProgram("a-program-that-nobody-has"), undefined);
+});
+
+test("the program dies when its reader leaves", async () => {
+  const marker = `gantry-filter-${process.hrtime.bigint()}`;
+  const running = (): boolean =>
+    readdirSync("/proc").some((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(marker);
+      } catch {
+        return false;
+      }
+    });
+  const endless = (async function* (): AsyncGenerator<Uint8Array> {
+    for (;;) yield Buffer.alloc(1 << 16);
+  })();
+  for await (const _ of filterThrough([program("sh"), "-c", "cat; sleep 1000", marker], endless)) {
+    assert.ok(running());
+    break;
+  }
+  assert.ok(!running());
+});
