@@ -55,6 +55,8 @@ export interface CallOptions {
   /** Sent as it is (a tar stream, for instance). */
   readonly stream?: AsyncIterable<Buffer>;
   readonly contentType?: string;
+  /** The value of X-Registry-Auth: credentials for the registry that the request is about. */
+  readonly registryAuth?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -239,6 +241,7 @@ export class Client {
     const headers: Record<string, string> = { Connection: "close" };
     const contentType = options.contentType ?? (options.json === undefined ? undefined : "application/json");
     if (contentType !== undefined) headers["Content-Type"] = contentType;
+    if (options.registryAuth !== undefined) headers["X-Registry-Auth"] = options.registryAuth;
     const response = await this.#send(method, `/v${version}${path}`, headers, options, options.signal);
     if (response.head.status >= 400) throw await readError(response);
     return response;

@@ -191,3 +191,11 @@ export function inspectExec(
 export async function resizeExec(client: Client, id: string, rows: number, columns: number): Promise<void> {
   await client.send("POST", `/exec/${segment(id)}/resize`, { query: { h: rows, w: columns } });
 }
+
+/** GET /containers/{id}/export: its file system as a tar archive. */
+export async function exportContainer(
+  client: Client,
+  nameOrId: string,
+): Promise<AsyncGenerator<Buffer, void, undefined>> {
+  return (await client.request("GET", pathOf(nameOrId, "/export"))).body;
+}

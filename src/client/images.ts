@@ -82,14 +82,69 @@ export function loadImages(
   });
 }
 
-/** POST /images/create: an import (fromSrc) or a pull (fromImage). */
+/** POST /images/create: an import (fromSrc, with an archive when it is "-") or a pull (fromImage). */
 export function createImage(
   client: Client,
   query: Query,
-  archive: AsyncIterable<Buffer> | undefined,
+  options: { readonly archive?: AsyncIterable<Buffer> | undefined; readonly registryAuth?: string | undefined },
 ): AsyncGenerator<ProgressLine, void, undefined> {
+  const { archive, registryAuth } = options;
   return client.lines("POST", "/images/create", {
     query,
+    registryAuth,
     ...(archive === undefined ? {} : { stream: archive, contentType: "text/plain" }),
   });
+}
+
+/** POST /images/{name}/push. @param name without tag */
+export function pushImage(
+  client: Client,
+  name: string,
+  query: Query,
+  registryAuth: string,
+): AsyncGenerator<ProgressLine, void, undefined> {
+  return client.lines("POST", pathOf(name, "/push"), { query, registryAuth });
+}
+
+/** GET /images/get: an archive of images. */
+export async function saveImages(
+  client: Client,
+  names: readonly string[],
+  platform: string | undefined,
+  signal?: AbortSignal,
+): Promise<AsyncGenerator<Buffer, void, undefined>> {
+  return (await client.request("GET", "/images/get", { query: { names, platform }, signal })).body;
+}
+
+/** One hit of a search. */
+export interface SearchHit {
+  readonly name: string;
+  readonly description: string;
+  readonly star_count: number;
+  readonly is_official: boolean;
+  readonly is_automated: boolean;
+}
+
+export function searchImages(
+  client: Client,
+  term: string,
+  options: { readonly limit: number; readonly filters: FilterArgs },
+  registryAuth: string,
+): Promise<readonly SearchHit[]> {
+  const query = { term, limit: options.limit > 0 ? options.limit : undefined, filters: renderFilters(options.filters) };
+  return client.json("GET", "/images/search", { query, registryAuth });
+}
+
+/** POST /commit: a container's changes become an image; its id. */
+export async function commitContainer(client: Client, query: Query): Promise<string> {
+  const { Id } = await client.json<{ readonly Id: string }>("POST", "/commit", { query });
+  return Id;
+}
+
+/** POST /auth. @throws DaemonError the registry refuses */
+export function checkLogin(
+  client: Client,
+  credentials: { readonly username: string; readonly password: string; readonly serveraddress: string },
+): Promise<{ readonly Status?: string; readonly IdentityToken?: string }> {
+  return client.json("POST", "/auth", { json: credentials });
 }

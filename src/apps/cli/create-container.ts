@@ -4,10 +4,12 @@ import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import type { Flags, FlagSpec } from "../../base/flags.ts";
 import { DaemonError } from "../../client/client.ts";
 import { createContainer } from "../../client/containers.ts";
+import { objectMember, readConfigFile } from "./auth/config-file.ts";
 import { CliError, type CommandContext } from "./command.ts";
 import type { CreateBody } from "./create-request/body.ts";
 import { describeError } from "./errors.ts";
 import { escapeControls } from "./escape.ts";
+import { silentSink, streamSink } from "./progress.ts";
 import { pullImage } from "./pull.ts";
 import { withDefaultTag } from "./reference.ts";
 
@@ -17,7 +19,7 @@ export const creationFlags: readonly FlagSpec[] = [
   { name: "use-api-socket", kind: "bool", usage: "Give the container the API socket", hidden: true },
 ];
 
-/** Turns anything thrown into docker's report of `run` and `create`: exit 125 and a hint. */
+/** Turns anything thrown into docker's report of `run`, and of flags of `create`: exit 125 and a hint. */
 export function creationError(error: unknown): CliError {
   return error instanceof CliError ? error : new CliError(describeError(error), { exitCode: 125, hint: true });
 }
@@ -58,20 +60,15 @@ function isMissingImage(error: unknown): boolean {
  * Creates the container, pulling the image where --pull says so; warnings go to stderr.
  *
  * @returns the id
- * @throws CliError with exit code 125 and a hint
+ * @throws CliError with exit code 125 and a hint for a bad --pull; DaemonError, Error
  */
 export async function createFromFlags(context: CommandContext, flags: Flags, body: CreateBody): Promise<string> {
-  try {
-    return await create(context, flags, body);
-  } catch (error) {
-    throw creationError(error);
-  }
-}
-
-async function create(context: CommandContext, flags: Flags, body: CreateBody): Promise<string> {
   const policy = flags.string("pull");
   if (!["always", "missing", "never"].includes(policy))
-    throw new Error(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`);
+    throw new CliError(`invalid pull option: '${policy}': must be one of "always", "missing" or "never"`, {
+      exitCode: 125,
+      hint: true,
+    });
   if (flags.bool("use-api-socket")) throw new Error("--use-api-socket is not supported");
   if (!flags.bool("disable-content-trust")) throw new Error("content trust is not supported");
   const image = body.Image ?? "";
@@ -80,10 +77,11 @@ async function create(context: CommandContext, flags: Flags, body: CreateBody): 
   const cidPath = flags.string("cidfile");
   using idFile = cidPath === "" ? undefined : new IdFile(cidPath);
   const options = { name: flags.string("name"), platform: checkPlatform(flags.string("platform")) };
-  const pull = (): Promise<void> =>
-    pullImage(context, reference, { platform: options.platform, quiet: flags.bool("quiet") }, context.err);
+  const request = { ...body, Env: withProxies(context, flags, body.Env ?? null) };
+  const sink = flags.bool("quiet") ? silentSink : streamSink(process.stderr, context.errDrained, context.env);
+  const pull = (): Promise<void> => pullImage(context, reference, { platform: options.platform }, sink);
   if (policy === "always") await pull();
-  const attempt = (): ReturnType<typeof createContainer> => createContainer(context.client, body, options);
+  const attempt = (): ReturnType<typeof createContainer> => createContainer(context.client, request, options);
   const created = await attempt().catch(async (error: unknown) => {
     if (policy !== "missing" || !isMissingImage(error)) throw error;
     if (!flags.bool("quiet")) context.err(`Unable to find image '${escapeControls(reference)}' locally\n`);
@@ -94,6 +92,22 @@ async function create(context: CommandContext, flags: Flags, body: CreateBody): 
   const id = created.Id ?? "";
   idFile?.write(id);
   return id;
+}
+
+/** Adds the variables of `proxies` in config.json that --env does not set, in capitals and in small letters. */
+function withProxies(context: CommandContext, flags: Flags, env: readonly string[] | null): readonly string[] | null {
+  const proxies = objectMember(readConfigFile(context.configDir), "proxies");
+  const own = proxies[context.client.host] ?? proxies["default"];
+  if (typeof own !== "object" || own === null) return env;
+  const set = new Set(flags.strings("env").map((text) => text.replace(/=.*$/s, "")));
+  const added: string[] = [];
+  for (const member of ["httpProxy", "httpsProxy", "noProxy", "ftpProxy", "allProxy"]) {
+    const value: unknown = (own as Readonly<Record<string, unknown>>)[member];
+    if (typeof value !== "string" || value === "") continue;
+    const name = member.replace("Proxy", "_PROXY").toUpperCase();
+    for (const spelling of [name, name.toLowerCase()]) if (!set.has(spelling)) added.push(`${spelling}=${value}`);
+  }
+  return added.length === 0 ? env : [...(env ?? []), ...added];
 }
 
 const knownPlatforms = new Set(

@@ -11,7 +11,7 @@ import { clientVersion } from "./client-version.ts";
 type Env = Readonly<Record<string, string | undefined>>;
 
 function defaultConfigDir(env: Env): string {
-  return env["GANTRY_CONFIG"] || env["DOCKER_CONFIG"] || join(homedir(), ".gantry");
+  return env["GANTRY_CONFIG"] || env["DOCKER_CONFIG"] || join(homedir(), ".docker");
 }
 
 function certDir(env: Env): string {

@@ -10,7 +10,7 @@ function columns(): number {
 }
 
 function commandLines(commands: Iterable<readonly [string, { readonly short: string }]>, width: number): string {
-  return [...commands].map(([name, { short }]) => `  ${name.padEnd(width)} ${short}\n`).join("");
+  return [...commands].map(([name, { short }]) => `  ${name.padEnd(width)} ${short.split("\n")[0]}\n`).join("");
 }
 
 function optionsSection(title: string, flags: readonly FlagSpec[]): string {

@@ -24,6 +24,11 @@ const attach = entry(
   ["container attach", "attach"],
   () => import("./commands/attach.ts"),
 );
+const commit = entry(
+  "Make an image of a container's changes",
+  ["container commit", "commit"],
+  () => import("./commands/commit.ts"),
+);
 const create = entry("Make a new container", ["container create", "create"], () => import("./commands/create.ts"));
 const events = entry(
   "Follow what happens in the daemon",
@@ -34,6 +39,11 @@ const exec = entry(
   "Run a command in a running container",
   ["container exec", "exec"],
   () => import("./commands/exec.ts"),
+);
+const exportContainer = entry(
+  "Write a container's file system to a tar archive",
+  ["container export", "export"],
+  () => import("./commands/export.ts"),
 );
 const history = entry(
   "Show how an image came to be",
@@ -57,6 +67,16 @@ const load = entry(
   ["image load", "load"],
   () => import("./commands/load.ts"),
 );
+const login = entry(
+  "Log in to a registry\nDocker Hub where no server is named.",
+  ["login"],
+  () => import("./commands/login.ts"),
+);
+const logout = entry(
+  "Log out from a registry\nDocker Hub where no server is named.",
+  ["logout"],
+  () => import("./commands/logout.ts"),
+);
 const logs = entry("Show what a container wrote", ["container logs", "logs"], () => import("./commands/logs.ts"));
 const pause = entry(
   "Freeze all processes of containers",
@@ -74,6 +94,7 @@ const ps = entry(
   () => import("./commands/ps.ts"),
 );
 const pull = entry("Fetch an image from a registry", ["image pull", "pull"], () => import("./commands/pull.ts"));
+const push = entry("Send an image to a registry", ["image push", "push"], () => import("./commands/push.ts"));
 const rename = entry(
   "Give a container another name",
   ["container rename", "rename"],
@@ -91,6 +112,12 @@ const run = entry(
   ["container run", "run"],
   () => import("./commands/run.ts"),
 );
+const save = entry(
+  "Write images to a tar archive (to stdout by default)",
+  ["image save", "save"],
+  () => import("./commands/save.ts"),
+);
+const search = entry("Search a registry for images", ["search"], () => import("./commands/search.ts"));
 const start = entry("Start stopped containers", ["container start", "start"], () => import("./commands/start.ts"));
 const stop = entry("Stop running containers", ["container stop", "stop"], () => import("./commands/stop.ts"));
 const tag = entry("Give an image another name", ["image tag", "tag"], () => import("./commands/tag.ts"));
@@ -115,12 +142,18 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
     exec,
     ps,
     pull,
+    push,
     images,
+    login,
+    logout,
+    search,
     version,
     info,
     attach,
+    commit,
     create,
     events,
+    export: exportContainer,
     history,
     import: importImage,
     inspect,
@@ -133,6 +166,7 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
     restart,
     rm,
     rmi,
+    save,
     start,
     stop,
     tag,
@@ -143,7 +177,7 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
 );
 
 /** How many of `topCommands` are common. */
-export const commonCommands = 7;
+export const commonCommands = 11;
 
 const containerInspect = entry(
   "Show everything about containers as JSON",
@@ -169,8 +203,10 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
       short: "Manage containers",
       commands: new Map<string, CommandEntry>([
         ["attach", attach],
+        ["commit", commit],
         ["create", create],
         ["exec", exec],
+        ["export", exportContainer],
         ["inspect", containerInspect],
         ["kill", kill],
         ["logs", logs],
@@ -205,7 +241,9 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
         ["ls", images],
         ["prune", entry("Remove unused images", ["image prune"], () => import("./commands/image-prune.ts"))],
         ["pull", pull],
+        ["push", push],
         ["rm", rmi],
+        ["save", save],
         ["tag", tag],
       ]),
     },

@@ -4,7 +4,8 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { createImage } from "../../../client/images.ts";
 import type { Command } from "../command.ts";
-import { showProgress } from "../progress.ts";
+import { showProgress, streamSink } from "../progress.ts";
+import { parseReference } from "../reference.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] file|URL|- [REPOSITORY[:TAG]]",
@@ -16,6 +17,7 @@ export const command: Command = {
   args: { min: 1, max: Number.POSITIVE_INFINITY },
   async run(context, flags) {
     const [source = "", reference] = flags.positional;
+    if (reference !== undefined) parseReference(reference);
     const isUrl = /^https?:\/\//.test(source);
     if (!isUrl && source !== "-") await (await open(source)).close();
     const archive = isUrl ? undefined : source === "-" ? process.stdin : createReadStream(source);
@@ -26,8 +28,8 @@ export const command: Command = {
       changes: flags.strings("change").length === 0 ? undefined : flags.strings("change"),
       platform: flags.string("platform") || undefined,
     };
-    const lines = createImage(context.client, query, archive as AsyncIterable<Buffer> | undefined);
-    await showProgress(lines, context.out, process.stdout.isTTY);
+    const lines = createImage(context.client, query, { archive: archive as AsyncIterable<Buffer> | undefined });
+    await showProgress(lines, streamSink(process.stdout, context.out, context.env));
     return 0;
   },
 };

@@ -4,7 +4,8 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { loadImages } from "../../../client/images.ts";
 import { CliError, type Command } from "../command.ts";
-import { showProgress } from "../progress.ts";
+import { platformParameter } from "../platform.ts";
+import { showProgress, streamSink } from "../progress.ts";
 
 export const command: Command = {
   usage: "[OPTIONS]",
@@ -17,13 +18,22 @@ export const command: Command = {
   async run(context, flags) {
     const input = flags.string("input");
     if (input === "" && process.stdin.isTTY) throw new CliError("requested load from stdin, but stdin is empty");
-    if (input !== "") await (await open(input)).close();
+    if (input !== "") {
+      await using file = await open(input);
+      if ((await file.stat()).isDirectory()) throw new CliError(`read ${input}: is a directory`);
+    }
+    let platform: string | undefined;
+    try {
+      platform = platformParameter(flags.string("platform"));
+    } catch (error) {
+      throw new CliError((error as Error).message);
+    }
     const archive = (input === "" ? process.stdin : createReadStream(input)) as AsyncIterable<Buffer>;
     const lines = loadImages(context.client, archive, {
       quiet: flags.bool("quiet") || !process.stdout.isTTY,
-      platform: flags.string("platform") || undefined,
+      platform,
     });
-    await showProgress(lines, context.out, process.stdout.isTTY);
+    await showProgress(lines, streamSink(process.stdout, context.out, context.env));
     return 0;
   },
 };

@@ -1,8 +1,9 @@
 // `gantry pull`. Source: the docker CLI 28.
 
 import { CliError, type Command } from "../command.ts";
+import { silentSink, streamSink } from "../progress.ts";
 import { pullImage } from "../pull.ts";
-import { withDefaultTag } from "../reference.ts";
+import { parseReference, withDefaultTag } from "../reference.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] NAME[:TAG|@DIGEST]",
@@ -15,22 +16,18 @@ export const command: Command = {
   args: { min: 1, max: 1 },
   async run(context, flags) {
     const [name = ""] = flags.positional;
-    let reference: string;
-    try {
-      reference = withDefaultTag(name);
-    } catch (error) {
-      throw new CliError((error as Error).message);
-    }
-    if (!flags.isSet("quiet") && reference !== name && !flags.bool("all-tags"))
-      await context.out("Using default tag: latest\n");
+    if (!flags.bool("disable-content-trust")) throw new CliError("content trust is not supported");
+    const { tag, digest, repository } = parseReference(name);
+    const isBare = tag === "" && digest === "";
+    const allTags = flags.bool("all-tags");
     const quiet = flags.bool("quiet");
-    await pullImage(
-      context,
-      name,
-      { platform: flags.string("platform"), quiet, allTags: flags.bool("all-tags") },
-      context.out,
-    );
-    if (quiet) await context.out(`${reference}\n`);
+    if (allTags && !isBare) throw new CliError("tag can't be used with --all-tags/-a");
+    if (!allTags && isBare && !quiet) await context.out("Using default tag: latest\n");
+    const reference = allTags ? name : withDefaultTag(name);
+    const sink = quiet ? silentSink : streamSink(process.stdout, context.out, context.env);
+    await pullImage(context, reference, { platform: flags.string("platform"), allTags }, sink);
+    const at = digest && `@${digest}`;
+    await context.out(`${repository}${allTags ? "" : isBare ? ":latest" : `${tag && `:${tag}`}${at}`}\n`);
     return 0;
   },
 };

@@ -46,7 +46,9 @@ export const command: Command = {
     const tty = planned.Tty === true;
     if (!detached) requireTerminal(planned.AttachStdin === true, tty);
     const body = withConsoleSize(planned);
-    const id = await createFromFlags(context, flags, body);
+    const id = await createFromFlags(context, flags, body).catch((error: unknown) => {
+      throw creationError(error);
+    });
     const start = async (): Promise<void> => {
       try {
         await startContainer(client, id);
