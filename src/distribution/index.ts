@@ -36,6 +36,8 @@ export interface DistributionConfig {
   readonly maxAttempts: number;
   /** A connection that brings nothing for so long is broken off. */
   readonly stallTimeoutMs: number;
+  /** Pauses between attempts are multiplied by it; 1 without. For tests. */
+  readonly retryDelayScale?: number;
 }
 
 export interface FetchedManifest {
@@ -61,7 +63,7 @@ export interface Repository {
   /**
    * @param reference tag or digest
    * @throws NotFound         "manifest for x not found: manifest unknown: …", as dockerd says it
-   * @throws Forbidden        "pull access denied for x, repository does not exist or may require 'docker login': …"
+   * @throws Forbidden        denied; dockerd's text: "pull access denied for x, repository does not exist or may require 'docker login': …"
    * @throws Unauthorized     wrong credentials
    * @throws InvalidParameter the registry sent something else than what was asked for, or too much (4 MiB)
    * @throws Unavailable      not reached, after all attempts; also 429 and 5xx, with the registry's own words
@@ -87,7 +89,7 @@ export interface Repository {
    * Uploads in chunks; after a broken connection it asks the registry how far it got and goes on from there.
    *
    * @param open       the blob's bytes from an offset on; called again after a break
-   * @param onProgress bytes that the registry has
+   * @param onProgress bytes sent so far; after a break it falls back to what the registry has
    */
   uploadBlob(
     blob: { readonly digest: Digest; readonly sizeBytes: number; open(offset: number): AsyncIterable<Uint8Array> },
@@ -145,4 +147,6 @@ export interface DistributionDeps {
 }
 
 export { createDistribution } from "./distribution.ts";
+export { RegistryError } from "./errors.ts";
 export { type RetryDecision, planRetry } from "./retry.ts";
+export { maskCredentials } from "./proxy.ts";
