@@ -44,7 +44,7 @@ void clone_directory(int from, int to) {
       if (linkat(from, name, to, name, 0) < 0) fail_errno("link", name);
       continue;
     }
-    if (mkdirat(to, name, 0700) < 0) fail_errno("make the directory", name);
+    if (mkdirat(to, name, 0700) < 0 && errno != EEXIST) fail_errno("make the directory", name);
     int made = openat(to, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (made < 0) fail_errno("open", name);
     clone_directory(below, made);

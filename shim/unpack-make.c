@@ -41,6 +41,7 @@ static bool clear_way(int parent, const char *name, const char *path) {
 }
 
 static void write_region(int fd, uint64_t offset, uint64_t length, const char *path) {
+  if (length > 0) record_data(offset, length);
   while (length > 0) {
     const unsigned char *from;
     size_t n = read_some(&from, length);
@@ -79,6 +80,7 @@ static void make_file(int parent, const char *name, const struct entry *entry, c
     fd = openat(parent, name, flags, 0600);
   }
   if (fd < 0) fail_errno("create", path);
+  if (entry->size > 0) record_file(fd, parent, name, size);
   if (entry->sparse) {
     for (size_t i = 0; i < entry->region_count; i++) write_region(fd, entry->regions[i].offset, entry->regions[i].length, path);
     if (ftruncate(fd, (off_t)entry->real_size) < 0) fail_errno("set the size of", path);

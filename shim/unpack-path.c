@@ -22,6 +22,9 @@ int root_fd = -1;
 static char cached_path[PATH_LIMIT];
 static int cached_fd = -1;
 static bool cached = false;
+// Of cached_fd, once somebody asked.
+static char real_directory[PATH_LIMIT];
+static enum { UNKNOWN, KNOWN, TOO_LONG } real_state;
 
 static int open_beneath(int from, const char *path, int flags, uint64_t resolve) {
   struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
@@ -32,6 +35,24 @@ static int open_beneath(int from, const char *path, int flags, uint64_t resolve)
 }
 
 int open_in_root(const char *path, int flags) { return open_beneath(root_fd, path, flags, RESOLVE_IN_ROOT); }
+
+int open_real(const char *path, int flags) { return open_beneath(root_fd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS); }
+
+// getcwd, because /proc is out of reach: the layer is the root.
+static void find_real_directory(int fd) {
+  if (fchdir(fd) < 0) fail_errno("change to the directory", cached_path);
+  real_state = syscall(SYS_getcwd, real_directory, sizeof real_directory) < 0 ? TOO_LONG : KNOWN;
+  if (real_state == TOO_LONG && errno != ERANGE && errno != ENAMETOOLONG) fail_errno("find the path of", cached_path);
+  if (fchdir(root_fd) < 0) fail_errno("change to", "/");
+}
+
+bool real_path(int parent, const char *name, char to[PATH_LIMIT]) {
+  if (real_state == UNKNOWN) find_real_directory(parent);
+  if (real_state == TOO_LONG) return false;
+  const char *directory = real_directory + 1; // without the first slash
+  int n = snprintf(to, PATH_LIMIT, "%s%s%s", directory, *directory == 0 ? "" : "/", name);
+  return n >= 0 && n < PATH_LIMIT;
+}
 
 void clean_path(const char *name, const char *what, size_t depth_limit, char to[PATH_LIMIT]) {
   size_t length = 0, depth = 0;
@@ -112,6 +133,7 @@ int open_parent(const char *path, const char **name, bool make) {
 
   if (cached_fd >= 0) close(cached_fd);
   cached = false;
+  real_state = UNKNOWN;
   memcpy(cached_path, path, length);
   cached_path[length] = 0;
   cached_fd = open_in_root(cached_path, O_PATH | O_DIRECTORY);
@@ -127,8 +149,9 @@ static bool remove_name(int parent, const char *name, const char *path) {
   struct stat st;
   if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("replace", path);
   if (S_ISDIR(st.st_mode)) return false;
-  if (unlinkat(parent, name, 0) < 0) fail_errno("replace", path);
-  if ((S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && st.st_nlink == 1) content_bytes -= (uint64_t)st.st_size;
+  bool last = names_in_layer(&st) == 1;
+  if (!keep_aside(parent, name, &st) && unlinkat(parent, name, 0) < 0) fail_errno("replace", path);
+  if ((S_ISREG(st.st_mode) || S_ISLNK(st.st_mode)) && last) content_bytes -= (uint64_t)st.st_size;
   return true;
 }
 

@@ -29,7 +29,7 @@ size_t read_some(const unsigned char **from, uint64_t max) {
   return n;
 }
 
-void read_exact(void *to, size_t size) {
+static void copy(void *to, size_t size) {
   unsigned char *at = to;
   while (size > 0) {
     const unsigned char *from;
@@ -40,26 +40,36 @@ void read_exact(void *to, size_t size) {
   }
 }
 
+void read_exact(void *to, size_t size) {
+  copy(to, size);
+  record_bytes(to, size);
+}
+
 bool read_block(unsigned char block[BLOCK]) {
   if (start == end && !fill()) return false;
-  read_exact(block, BLOCK);
+  copy(block, BLOCK);
+  record_header(block);
   return true;
 }
 
 void skip(uint64_t size) {
   while (size > 0) {
     const unsigned char *from;
-    size -= read_some(&from, size);
+    size_t n = read_some(&from, size);
+    record_bytes(from, n);
+    size -= n;
   }
 }
 
 void skip_padding(uint64_t size) { skip((BLOCK - size % BLOCK) % BLOCK); }
 
 void drain(uint64_t max) {
-  uint64_t seen = end - start;
-  while (seen <= max) {
-    if (!fill()) return;
+  uint64_t seen = 0;
+  do {
     seen += end - start;
-  }
+    record_bytes(buffer + start, end - start);
+    if (seen > max) break;
+  } while (fill());
+  if (seen <= max) return;
   fail(EXIT_LIMIT, "more than %llu bytes after the end of the archive", (unsigned long long)max);
 }

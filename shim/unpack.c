@@ -1,13 +1,11 @@
-// gantry-unpack ENTRIES BYTES DEPTH DIRECTORY: extracts the tar on stdin into DIRECTORY, an empty directory that nobody else
-// uses. When everything is extracted it prints the bytes in regular files and the number of members, so that the caller can
+// gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER]: extracts the tar on stdin into DIRECTORY, an empty directory that nobody
+// else uses, and writes LAYER/recipe, from which gantry-pack puts the same tar together again. When everything is extracted it prints the bytes in regular files and the number of members, so that the caller can
 // go on, then makes the file system durable (syncfs) and exits with 0.
-// gantry-unpack clone FROM TO: makes the empty directory TO a copy of the unpacked layer FROM, durably.
+// gantry-unpack clone FROM TO: makes the directory TO a copy of the unpacked layer FROM (fs, recipe and aside), durably.
 // Exit: 1 the archive is malformed or hostile, 2 it exceeds a limit, 3 the system failed; one line on stderr says what.
 
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +15,6 @@
 #include <unistd.h>
 
 #include "unpack.h"
-
-void fail(int status, const char *format, ...) {
-  char text[PATH_LIMIT + 512];
-  va_list arguments;
-  va_start(arguments, format);
-  vsnprintf(text, sizeof text, format, arguments);
-  va_end(arguments);
-  // Names come from the archive: nothing of theirs may reach a terminal or forge a second line.
-  for (char *c = text; *c != 0; c++)
-    if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = '?';
-  dprintf(STDERR_FILENO, "%s\n", text);
-  _exit(status);
-}
-
-void fail_errno(const char *what, const char *path) {
-  int error = errno;
-  bool archives_fault = error == ENAMETOOLONG || error == ELOOP || error == ENOTDIR || error == EMLINK || error == EISDIR;
-  fail(archives_fault ? EXIT_BAD_ARCHIVE : EXIT_SYSTEM, "%s %s: %s", what, path, strerror(error));
-}
 
 static void set_limit(int resource, rlim_t value) {
   struct rlimit limit = {value, value};
@@ -69,6 +48,7 @@ static void unpack(const struct limits *limits) {
   }
   apply_times();
   drain(64 << 20);
+  finish_recipe();
   printf("%llu %llu\n", (unsigned long long)content_bytes, (unsigned long long)count);
   if (fflush(stdout) != 0) fail_errno("write", "stdout");
 }
@@ -85,12 +65,13 @@ int main(int argc, char **argv) {
     sync_directory(to, argv[3]);
     return 0;
   }
-  if (argc != 5) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY < TAR | gantry-unpack clone FROM TO");
+  if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO");
   struct limits limits = {
       .entries = parse_decimal(argv[1], "ENTRIES"),
       .bytes = parse_decimal(argv[2], "BYTES"),
       .depth = (size_t)parse_decimal(argv[3], "DEPTH"),
   };
+  if (argc == 6) create_recipe(argv[5]);
   enter(argv[4]);
   unpack(&limits);
   sync_directory(root_fd, argv[4]);

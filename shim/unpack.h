@@ -1,7 +1,7 @@
 // gantry-unpack: extracts one layer's tar stream from stdin into one directory, and nowhere else. This header is the
 // contract between its files: unpack.c (program), unpack-read.c (input), unpack-header.c and unpack-pax.c (tar formats),
 // unpack-sparse.c (sparse maps), unpack-path.c (confinement), unpack-make.c (inodes), unpack-times.c (directory times),
-// unpack-clone.c (a second copy of an unpacked layer).
+// unpack-recipe.c (how the tar can be put together again), unpack-clone.c (a second copy of an unpacked layer).
 // Every failure ends the program: the caller throws the whole directory away, so nothing is ever half accepted.
 #ifndef GANTRY_UNPACK_H
 #define GANTRY_UNPACK_H
@@ -9,15 +9,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
-// Exit statuses, told apart by the daemon.
-enum { EXIT_BAD_ARCHIVE = 1, EXIT_LIMIT = 2, EXIT_SYSTEM = 3 };
+#include "layer.h"
 
 enum {
-  BLOCK = 512,
-  // Linux' own limits: a longer path could be made by a walk, but never be opened by a program in the container.
-  PATH_LIMIT = 4096,
   // Of one extended header; GNU tar and Go stop at the same size.
   PAX_LIMIT = 1 << 20,
   REGION_LIMIT = 65536,
@@ -77,15 +74,10 @@ struct overrides {
   size_t xattr_count;
 };
 
-// unpack.c
-_Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-// A failed system call on `path`; tells an archive's fault (a name too long) from the system's.
-_Noreturn void fail_errno(const char *what, const char *path);
-
-// unpack-read.c: the input, buffered.
+// unpack-read.c: the input, buffered. What is read goes into the recipe as it is, but for what read_some gives.
 // Reads exactly `size` bytes; a shorter input is a truncated archive.
 void read_exact(void *to, size_t size);
-// Reads a block; false at the end of the input (on a block boundary).
+// Reads a header's block; false at the end of the input (on a block boundary).
 bool read_block(unsigned char block[BLOCK]);
 // Points at 1 … `max` bytes of the input, which are thereby consumed.
 size_t read_some(const unsigned char **from, uint64_t max);
@@ -122,6 +114,10 @@ void forget_parents(void);
 // Removes whatever is called `name`, trees included; never follows a link.
 void remove_tree(int parent, const char *name, const char *path);
 int open_in_root(const char *path, int flags);
+// As open_in_root, without following symbolic links.
+int open_real(const char *path, int flags);
+// Where `name` in the directory that open_parent gave last really is, symbolic links resolved; false: too long a path.
+bool real_path(int parent, const char *name, char to[PATH_LIMIT]);
 bool is_whiteout(int parent, const char *name);
 void set_opaque(int parent, const char *name, const char *path);
 
@@ -130,7 +126,23 @@ void make_entry(const struct entry *entry, const struct limits *limits);
 // Bytes in regular files and symbolic links, replaced ones not counted: an image's size as Docker shows it.
 extern uint64_t content_bytes;
 
-// unpack-clone.c: copies the tree below `from`, which it closes, into the empty directory `to`.
+// unpack-recipe.c: without create_recipe these do nothing.
+// Creates `layer`/recipe, and later `layer`/aside if it is needed; before the root is changed.
+void create_recipe(const char *layer);
+bool has_recipe(void);
+void record_bytes(const unsigned char *from, size_t size);
+void record_header(const unsigned char block[BLOCK]);
+// The file whose content comes next, by its descriptor and its name in the directory that open_parent gave last.
+void record_file(int fd, int parent, const char *name, uint64_t size);
+void record_data(uint64_t offset, uint64_t length);
+// Moves a file that the recipe may speak of out of the layer; false: there is no need.
+bool keep_aside(int parent, const char *name, const struct stat *st);
+// Names that a file has, those in aside/ not counted.
+nlink_t names_in_layer(const struct stat *st);
+// Looks up every file that the recipe speaks of, and closes it.
+void finish_recipe(void);
+
+// unpack-clone.c: copies the tree below `from`, which it closes, into the directory `to`; there may be empty directories.
 void clone_directory(int from, int to);
 
 // unpack-times.c: directory times are set last, because making children changes them.

@@ -12,7 +12,7 @@ import { type Images, createImages } from "../../src/engine/images/index.ts";
 import { type Snapshotter, createSnapshotter } from "../../src/engine/snapshots/index.ts";
 import type { Store } from "../../src/engine/store/index.ts";
 import { openStore } from "../../src/engine/store/open.ts";
-import { unpackPath } from "./unpack-bench.ts";
+import { packPath, unpackPath } from "./unpack-bench.ts";
 
 export interface RoomOptions {
   /** Kept when the room is closed; without it a temporary one. */
@@ -55,6 +55,7 @@ export class ImageRoom {
       dataRoot,
       logger,
       unpackPath,
+      packPath,
       ...(maxEntries === undefined ? {} : { maxEntries }),
     });
     const distribution = createDistribution({

@@ -9,6 +9,9 @@ import { type Tree, describeTree } from "./tree.ts";
 /** The program under test; GANTRY_UNPACK names another build of it (with sanitizers). */
 export const unpackPath = process.env["GANTRY_UNPACK"] ?? join(import.meta.dirname, "../../shim/build/gantry-unpack");
 
+/** Its counterpart; GANTRY_PACK names another build. */
+export const packPath = process.env["GANTRY_PACK"] ?? join(import.meta.dirname, "../../shim/build/gantry-pack");
+
 export interface UnpackLimits {
   readonly entries?: number;
   readonly bytes?: number;

@@ -165,7 +165,13 @@ export async function assemble(
   settingUp.catch(() => {});
   const [content, snapshots, engineId] = await Promise.all([
     createContentStore({ store, dataRoot: config.dataRoot }),
-    createSnapshotter({ store, dataRoot: config.dataRoot, logger, unpackPath: programs.unpack }),
+    createSnapshotter({
+      store,
+      dataRoot: config.dataRoot,
+      logger,
+      unpackPath: programs.unpack,
+      packPath: programs.pack,
+    }),
     readEngineId(store),
   ]);
   const distribution = createDistribution({ config: () => distributionConfig(live.current), logger });

@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 export interface Programs {
   readonly shim: string;
   readonly unpack: string;
+  readonly pack: string;
   /** Archive of the embedded image; may not be there in a source tree that was never built. */
   readonly embeddedImage: string;
 }
@@ -17,12 +18,13 @@ export function findPrograms(): Programs {
   return {
     shim: `${dir}/gantry-shim`,
     unpack: `${dir}/gantry-unpack`,
+    pack: `${dir}/gantry-pack`,
     embeddedImage: isSource ? at("../../../dist/images/busybox.tar") : at("./images/busybox.tar"),
   };
 }
 
 /** What is missing, as a text for the operator; undefined when all is there. */
 export function complainAboutPrograms(programs: Programs): string | undefined {
-  const missing = [programs.shim, programs.unpack].filter((path) => !existsSync(path));
+  const missing = [programs.shim, programs.unpack, programs.pack].filter((path) => !existsSync(path));
   return missing.length === 0 ? undefined : `${missing.join(" and ")} missing: run script/setup (or make -C shim)`;
 }

@@ -35,6 +35,8 @@ async function checkRows(state: CheckState): Promise<SnapshotFinding[]> {
       report(subject, `its parent ${layer.parent} is missing`);
     if (!(await isDirectory(state.directories.fs(layer.dir))))
       report(subject, `its directory ${state.directories.fs(layer.dir)} is missing`);
+    else if (layer.tarBytes !== undefined && !(await isFile(state.directories.recipe(layer.dir))))
+      report(subject, `its recipe ${state.directories.recipe(layer.dir)} is missing: it cannot be saved or pushed`);
     else if (state.unneeded.has(layer.chainId)) report(subject, "no image and no container needs it", state.repair);
   }
   for (const writable of state.writables.values()) {
@@ -72,6 +74,14 @@ async function checkDirectories(state: CheckState): Promise<SnapshotFinding[]> {
 async function isDirectory(path: string): Promise<boolean> {
   try {
     return (await lstat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isFile();
   } catch {
     return false;
   }

@@ -34,6 +34,11 @@ export class SnapshotDirectories {
     return join(this.root, String(number), "fs");
   }
 
+  /** How the layer's tar is put together again; beside it may be aside/, with content that fs/ lacks. */
+  recipe(number: number): string {
+    return join(this.root, String(number), "recipe");
+  }
+
   /** A number that no directory has. */
   take(): number {
     return this.#next++;

@@ -92,6 +92,8 @@ export interface StagedLayer {
   readonly diffId: DiffId;
   /** Bytes in regular files. */
   readonly sizeBytes: number;
+  /** Length of its tar; undefined for a layer that an older version unpacked. */
+  readonly tarBytes: number | undefined;
   /** To be called once, when the layer was placed or is not wanted. */
   release(): Promise<void>;
 }

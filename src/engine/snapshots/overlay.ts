@@ -4,7 +4,7 @@
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { type ChainId, type DiffId, chainIdsOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -24,8 +24,9 @@ import type {
   Snapshotter,
   StagedLayer,
 } from "./index.ts";
+import { packLayer, packTar } from "./packer.ts";
 import { type Layer, type WritableLayer, loadRecords } from "./records.ts";
-import { StagingArea } from "./staging.ts";
+import { type KeptLayer, StagingArea } from "./staging.ts";
 import { directoryBytes } from "./usage.ts";
 
 export interface SnapshotterDeps {
@@ -34,11 +35,15 @@ export interface SnapshotterDeps {
   readonly logger: Logger;
   /** Path of gantry-unpack. */
   readonly unpackPath: string;
+  /** Path of gantry-pack. */
+  readonly packPath: string;
   /** Members of one layer; 2,000,000 without it. */
   readonly maxEntries?: number;
   /** Components of a path in a layer; 1024 without it. */
   readonly maxDepth?: number;
 }
+
+const byteStream = { objectMode: false, highWaterMark: 1 << 18 } as const;
 
 // dockerd's limit; a longer chain does not fit into mount(2)'s one page of options.
 const maxChainLength = 125;
@@ -217,8 +222,8 @@ class OverlaySnapshotter implements Snapshotter {
           continue;
         }
         const dir = this.#directories.take();
-        const sizeBytes = await this.#fill(dir, diffId, staged, made);
-        made.push({ chainId, parent: chainIds[index - 1], diffId, dir, sizeBytes });
+        const { sizeBytes, tarBytes } = await this.#fill(dir, diffId, staged, made);
+        made.push({ chainId, parent: chainIds[index - 1], diffId, dir, sizeBytes, tarBytes });
       }
       await failpoint("snapshots.place.settled");
       if (made.length > 0 || mended) await syncDirectory(this.#directories.root);
@@ -236,7 +241,7 @@ class OverlaySnapshotter implements Snapshotter {
           diff_id: layer.diffId,
           dir: layer.dir,
           size: layer.sizeBytes,
-          tar_size: null,
+          tar_size: layer.tarBytes ?? null,
         },
       })),
       committed: () => {
@@ -271,20 +276,28 @@ class OverlaySnapshotter implements Snapshotter {
     };
   }
 
-  tar(_chainId: ChainId, _signal: AbortSignal): Readable {
-    throw new EngineError("NotImplemented", "tar");
+  tar(chainId: ChainId, signal: AbortSignal): Readable {
+    const layer = this.#packable(chainId);
+    const release = this.#pin(chainId);
+    const directory = this.#directories.of(layer.dir);
+    const tar = Readable.from(packLayer(this.#deps.packPath, directory, layer.diffId, signal), byteStream);
+    return tar.once("close", release);
   }
 
-  tarBytes(_chainId: ChainId): number {
-    throw new EngineError("NotImplemented", "tarBytes");
+  tarBytes(chainId: ChainId): number {
+    return this.#packable(chainId).tarBytes;
   }
 
-  async stageWritable(_key: string, _maxBytes: number, _signal: AbortSignal): Promise<StagedLayer> {
-    throw new EngineError("NotImplemented", "stageWritable");
+  async stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer> {
+    const { upper } = this.dirs(key);
+    const run = { args: ["diff", upper], subject: `writable layer of ${key}`, kind: "System" } as const;
+    return this.#staging.stage(packTar(this.#deps.packPath, run, signal), undefined, maxBytes, signal);
   }
 
-  export(_key: string, _signal: AbortSignal): Readable {
-    throw new EngineError("NotImplemented", "export");
+  export(key: string, signal: AbortSignal): Readable {
+    const { upper, lower } = this.dirs(key);
+    const run = { args: ["export", upper, ...lower], subject: `file system of ${key}`, kind: "System" } as const;
+    return Readable.from(packTar(this.#deps.packPath, run, signal), byteStream);
   }
 
   chainDirs(top: ChainId): readonly string[] {
@@ -354,41 +367,60 @@ class OverlaySnapshotter implements Snapshotter {
     return existsSync(this.#directories.fs(layer.dir));
   }
 
-  #keep(diffId: DiffId): { readonly sizeBytes: number; release(): void } | undefined {
+  #packable(chainId: ChainId): Layer & { readonly tarBytes: number } {
+    const layer = this.#layer(chainId);
+    const { tarBytes } = layer;
+    if (tarBytes === undefined)
+      throw new EngineError(
+        "DataLoss",
+        `layer ${layer.diffId} was unpacked by a version that did not record its headers; remove the image and pull or load it again`,
+      );
+    return { ...layer, tarBytes };
+  }
+
+  #keep(diffId: DiffId): KeptLayer | undefined {
     const layer = this.#byDiffId(diffId, this.#layers.values());
     if (layer === undefined) return undefined;
-    const { chainId, sizeBytes } = layer;
+    return { sizeBytes: layer.sizeBytes, tarBytes: layer.tarBytes, release: this.#pin(layer.chainId) };
+  }
+
+  /** Keeps a layer, and with it those under it, from being collected until the answer is called. */
+  #pin(chainId: ChainId): () => void {
     this.#pins.set(chainId, (this.#pins.get(chainId) ?? 0) + 1);
     let held = true;
-    const release = (): void => {
+    return () => {
       if (!held) return;
       held = false;
       const left = (this.#pins.get(chainId) ?? 1) - 1;
       if (left === 0) this.#pins.delete(chainId);
       else this.#pins.set(chainId, left);
     };
-    return { sizeBytes, release };
   }
 
   /** Fills snapshots/<dir> from a staged layer, or from a layer with the same content elsewhere in some chain. */
-  async #fill(dir: number, diffId: DiffId, staged: StagedLayer | undefined, made: readonly Layer[]): Promise<number> {
+  async #fill(
+    dir: number,
+    diffId: DiffId,
+    staged: StagedLayer | undefined,
+    made: readonly Layer[],
+  ): Promise<Pick<Layer, "sizeBytes" | "tarBytes">> {
     const staging = staged === undefined ? undefined : await this.#staging.directoryOf(staged);
     if (staged !== undefined && staging !== undefined) {
       await this.#directories.settle(staging, dir);
       this.#staging.settled(staged);
-      return staged.sizeBytes;
+      return staged;
     }
     const source = this.#byDiffId(diffId, this.#layers.values()) ?? this.#byDiffId(diffId, made);
     if (source === undefined) throw new EngineError("DataLoss", `layer ${diffId} was not unpacked`);
     const copy = await this.#directories.makeStaging();
     try {
-      const from = this.#directories.fs(source.dir);
-      await run([this.#deps.unpackPath, "clone", from, join(copy, "fs")], { timeoutMs: 600_000 });
+      const from = this.#directories.of(source.dir);
+      await run([this.#deps.unpackPath, "clone", from, copy], { timeoutMs: 600_000 });
       await this.#directories.settle(copy, dir);
     } catch (error) {
       await removeTree(copy);
       throw error;
     }
-    return source.sizeBytes;
+    return source;
   }
 }

@@ -10,6 +10,8 @@ export interface Layer {
   readonly diffId: DiffId;
   readonly dir: number;
   readonly sizeBytes: number;
+  /** Length of its tar; undefined when it was unpacked without a recipe. */
+  readonly tarBytes: number | undefined;
 }
 
 /** A container's writable layer. */
@@ -28,7 +30,9 @@ export async function loadRecords(store: Store): Promise<{
   for (const row of await store.load("layers")) {
     const chainId = parseChainId(row.chain_id);
     const parent = row.parent === null ? undefined : parseChainId(row.parent);
-    layers.set(chainId, { chainId, parent, diffId: parseDiffId(row.diff_id), dir: row.dir, sizeBytes: row.size });
+    const tarBytes = row.tar_size ?? undefined;
+    const diffId = parseDiffId(row.diff_id);
+    layers.set(chainId, { chainId, parent, diffId, dir: row.dir, sizeBytes: row.size, tarBytes });
   }
   const writables = new Map<string, WritableLayer>();
   for (const row of await store.load("snapshots")) {

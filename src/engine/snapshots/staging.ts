@@ -2,12 +2,11 @@
 // is deleted when the last of them lets go, unless it was settled into a chain.
 
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import type { DiffId } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type SnapshotDirectories, removeTree } from "./directories.ts";
 import type { StagedLayer } from "./index.ts";
-import { type UnpackLimits, unpackTar } from "./unpacker.ts";
+import { type UnpackLimits, type Unpacked, unpackTar } from "./unpacker.ts";
 
 /** How long a load waits for another one that is unpacking the same layer, before it does so itself. */
 const shareWaitMs = 10_000;
@@ -16,17 +15,26 @@ const shareWaitMs = 10_000;
 class Staging {
   readonly diffId: DiffId;
   readonly sizeBytes: number;
+  readonly tarBytes: number;
   readonly synced: Promise<void>;
   /** undefined once settled into a chain or deleted. */
   directory: string | undefined;
   users = 0;
 
-  constructor(diffId: DiffId, sizeBytes: number, synced: Promise<void>, directory: string) {
-    this.diffId = diffId;
-    this.sizeBytes = sizeBytes;
-    this.synced = synced;
+  constructor(unpacked: Unpacked, directory: string) {
+    this.diffId = unpacked.diffId;
+    this.sizeBytes = unpacked.sizeBytes;
+    this.tarBytes = unpacked.tarBytes;
+    this.synced = unpacked.synced;
     this.directory = directory;
   }
+}
+
+/** A layer in some chain that stays until it is released. */
+export interface KeptLayer {
+  readonly sizeBytes: number;
+  readonly tarBytes: number | undefined;
+  release(): void;
 }
 
 export interface StagingDeps {
@@ -35,7 +43,7 @@ export interface StagingDeps {
   readonly maxEntries: number;
   readonly maxDepth: number;
   /** Keeps a layer that is already unpacked from being collected; undefined when there is none. */
-  keep(diffId: DiffId): { readonly sizeBytes: number; release(): void } | undefined;
+  keep(diffId: DiffId): KeptLayer | undefined;
 }
 
 /** All staged layers of a data root. */
@@ -117,7 +125,8 @@ export class StagingArea {
   #kept(claimed: DiffId): StagedLayer | undefined {
     const kept = this.#deps.keep(claimed);
     if (kept === undefined) return undefined;
-    return { diffId: claimed, sizeBytes: kept.sizeBytes, release: () => Promise.resolve(kept.release()) };
+    const { sizeBytes, tarBytes } = kept;
+    return { diffId: claimed, sizeBytes, tarBytes, release: () => Promise.resolve(kept.release()) };
   }
 
   #share(staging: Staging): StagedLayer {
@@ -126,6 +135,7 @@ export class StagingArea {
     const layer: StagedLayer = {
       diffId: staging.diffId,
       sizeBytes: staging.sizeBytes,
+      tarBytes: staging.tarBytes,
       release: async () => {
         if (!held) return;
         held = false;
@@ -155,12 +165,12 @@ export class StagingArea {
     const directory = await directories.makeStaging();
     this.#directories.add(directory);
     try {
-      const { diffId, sizeBytes, synced } = await unpackTar(helper, tar, join(directory, "fs"), limits, signal);
-      if (claimed !== undefined && diffId !== claimed) {
-        await synced.catch(() => undefined);
-        throw mismatch(claimed, diffId);
+      const unpacked = await unpackTar(helper, tar, directory, limits, signal);
+      if (claimed !== undefined && unpacked.diffId !== claimed) {
+        await unpacked.synced.catch(() => undefined);
+        throw mismatch(claimed, unpacked.diffId);
       }
-      return new Staging(diffId, sizeBytes, synced, directory);
+      return new Staging(unpacked, directory);
     } catch (error) {
       await removeTree(directory);
       this.#directories.delete(directory);

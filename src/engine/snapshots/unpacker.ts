@@ -3,6 +3,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import type { Writable } from "node:stream";
 import type { DiffId } from "../../base/digest.ts";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
@@ -20,17 +21,19 @@ export interface Unpacked {
   readonly diffId: DiffId;
   /** Bytes in regular files. */
   readonly sizeBytes: number;
+  /** Length of the tar. */
+  readonly tarBytes: number;
   /** Resolves when everything is on disk. @throws System the file system could not be synced */
   readonly synced: Promise<void>;
 }
 
-// Exit statuses of gantry-unpack: see shim/unpack.h.
+// Exit statuses of gantry-unpack: see shim/layer.h.
 const exitBadArchive = 1;
 const exitLimit = 2;
 const maxOutput = 8192;
 
 /**
- * Unpacks `tar` into `directory`, which is empty and this call's own.
+ * Unpacks `tar` into `layer`/fs, which is empty and this call's own, and writes `layer`/recipe.
  *
  * @throws InvalidParameter the archive is malformed, hostile, truncated, or exceeds a limit
  * @throws System           a system call of the helper failed (a full disk, …)
@@ -39,19 +42,24 @@ const maxOutput = 8192;
 export async function unpackTar(
   helper: string,
   tar: AsyncIterable<Uint8Array>,
-  directory: string,
+  layer: string,
   limits: UnpackLimits,
   signal: AbortSignal,
 ): Promise<Unpacked> {
   const args = [limits.entries, limits.bytes, limits.depth].map((n) => Math.floor(n).toFixed(0));
-  const child = spawn(helper, [...args, directory], { stdio: ["pipe", "pipe", "pipe"], env: {}, cwd: "/" });
+  const child = spawn(helper, [...args, join(layer, "fs"), layer], {
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {},
+    cwd: "/",
+  });
   const watch = watchHelper(child);
   const abort = (): void => void child.kill("SIGKILL");
   signal.addEventListener("abort", abort, { once: true });
   try {
     const hash = createHash("sha256");
+    let tarBytes: number;
     try {
-      await feed(child.stdin, tar, hash, watch.ended, signal);
+      tarBytes = await feed(child.stdin, tar, hash, watch.ended, signal);
     } catch (error) {
       child.kill("SIGKILL");
       await watch.ended.catch(() => undefined);
@@ -61,7 +69,7 @@ export async function unpackTar(
     const diffId = `sha256:${hash.digest("hex")}` as DiffId;
     // Whoever forgets the layer forgets to wait as well: that must not become an unhandled rejection.
     watch.ended.catch(() => undefined);
-    return { diffId, sizeBytes, synced: watch.ended };
+    return { diffId, sizeBytes, tarBytes, synced: watch.ended };
   } catch (error) {
     if (signal.aborted) throw new EngineError("Cancelled", "unpacking was cancelled", { cause: error });
     throw error;
@@ -119,7 +127,8 @@ async function feed(
   hash: ReturnType<typeof createHash>,
   ended: Promise<void>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
+  let bytes = 0;
   let broken = false;
   // The helper's own message says more than EPIPE does.
   stdin.on("error", () => {
@@ -131,6 +140,7 @@ async function feed(
   );
   for await (const chunk of tar) {
     hash.update(chunk);
+    bytes += chunk.length;
     if (broken || signal.aborted) break;
     if (!stdin.write(chunk)) {
       const drained = Promise.withResolvers<undefined>();
@@ -143,4 +153,5 @@ async function feed(
   }
   if (broken) throw (await helperEnd) ?? new EngineError("System", "gantry-unpack closed its input");
   stdin.end();
+  return bytes;
 }

@@ -1,0 +1,66 @@
+// What gantry-unpack and gantry-pack share: how they fail, and the recipe, from which a layer's tar can be put together
+// again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading).
+#ifndef GANTRY_LAYER_H
+#define GANTRY_LAYER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Exit statuses, told apart by the daemon. With EXIT_HANGUP nothing is said: nobody listens any more.
+enum { EXIT_BAD_ARCHIVE = 1, EXIT_LIMIT = 2, EXIT_SYSTEM = 3, EXIT_HANGUP = 4 };
+
+enum {
+  BLOCK = 512,
+  // Linux' own limits: a longer path could be made by a walk, but never be opened by a program in the container.
+  PATH_LIMIT = 4096,
+};
+
+// layer-fail.c
+_Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// A failed system call on `path`; tells an archive's fault (a name too long) from the system's.
+_Noreturn void fail_errno(const char *what, const char *path);
+
+static const char recipe_magic[] = "gantry-recipe 1\n";
+
+enum {
+  RECIPE_LITERAL = 'L', // length, bytes
+  RECIPE_ZEROS = 'Z',   // length
+  RECIPE_HEADER = 'H',  // a block as its difference to the last one: pairs of (bytes that are the same, bytes that follow)
+  RECIPE_FILE = 'F',    // inode (8 bytes), size, length of path, path in fs/: where the next data is
+  RECIPE_ASIDE = 'A',   // the same, but the file is aside/<inode in hexadecimal digits>
+  RECIPE_DATA = 'D',    // offset, length: bytes of the file
+  RECIPE_END = 'E',     // length of the tar (8 bytes)
+};
+
+// "aside/" and a name from an inode number.
+enum { ASIDE_NAME = 17 };
+void aside_name(uint64_t inode, char to[ASIDE_NAME]);
+
+// A recipe being read, through a buffer of its own.
+struct recipe {
+  int fd;
+  const char *what; // for messages
+  uint64_t position; // of the next byte in the file
+  size_t start, end;
+  unsigned char buffer[1 << 16];
+  unsigned char block[BLOCK]; // the last header
+};
+
+struct recipe_record {
+  int kind;
+  uint64_t at;     // position of the record in the file
+  uint64_t length; // LITERAL, ZEROS, DATA; of the whole tar with END
+  uint64_t offset; // DATA
+  uint64_t inode, size; // FILE, ASIDE
+  char path[PATH_LIMIT];
+};
+
+// Checks the magic. Every failure of these is of the recipe and ends the program with EXIT_BAD_ARCHIVE.
+void open_recipe(struct recipe *recipe, int fd, const char *what);
+// The next record. The bytes of a LITERAL follow (recipe_some); those of a HEADER are in recipe->block.
+void next_record(struct recipe *recipe, struct recipe_record *record);
+// Points at 1 … `max` bytes, which are thereby consumed.
+size_t recipe_some(struct recipe *recipe, const unsigned char **from, uint64_t max);
+
+#endif

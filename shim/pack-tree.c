@@ -1,0 +1,236 @@
+// A directory tree as a tar: depth first, names in order of their bytes. The tree may change meanwhile: what vanishes is left
+// out, a file that became shorter is filled up with zeros, so that the archive is always whole. Links are never followed.
+// Sources: kernel, Documentation/filesystems/overlayfs.rst; OCI image-spec 1.1, layer.md, "Whiteouts".
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "pack.h"
+
+static enum tree_kind tree_kind;
+static char path[PATH_LIMIT]; // of the member, relative to the root
+static unsigned char records[PAX_LIMIT];
+
+static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
+
+static bool vanished(void) { return errno == ENOENT || errno == ESTALE; }
+
+// Those that gantry-unpack sets; what belongs to overlayfs, to this host's security module or to root's tools stays here.
+static bool is_packed(const char *name) {
+  if (has_prefix(name, "user.")) return !has_prefix(name, "user.overlay.");
+  return strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0 ||
+         strcmp(name, "system.posix_acl_default") == 0;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+// "/proc/self/fd" is not needed: a descriptor of the inode or, for links and nodes, its name in the directory.
+struct target {
+  int fd;
+  int parent;
+  const char *name;
+};
+
+static ssize_t list_xattrs(const struct target *target, char *names, size_t size) {
+  if (target->fd >= 0) return flistxattr(target->fd, names, size);
+  if (fchdir(target->parent) < 0) return -1;
+  return llistxattr(target->name, names, size);
+}
+
+static ssize_t get_xattr(const struct target *target, const char *name, void *value, size_t size) {
+  if (target->fd >= 0) return fgetxattr(target->fd, name, value, size);
+  if (fchdir(target->parent) < 0) return -1;
+  return lgetxattr(target->name, name, value, size);
+}
+
+// What our mounts never use would make this tar wrong: another kernel's defaults may.
+static void refuse_foreign(const char *name) {
+  static const char *const foreign[] = {"overlay.redirect", "overlay.metacopy"};
+  const char *dot = strchr(name, '.');
+  if (tree_kind != TREE_LAYER || dot == NULL) return;
+  for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+    if (strcmp(dot + 1, foreign[i]) == 0) fail(EXIT_SYSTEM, "%s has the attribute %s: the container was mounted with redirect_dir or metacopy", path, name);
+}
+
+// The records of the member's attributes, sorted; their size.
+static size_t read_xattrs(const struct target *target) {
+  static char names[XATTR_SIZE], value[XATTR_SIZE];
+  static char *sorted[XATTR_SIZE / 2];
+  ssize_t size = list_xattrs(target, names, sizeof names);
+  if (size < 0 && (errno == EOPNOTSUPP || vanished())) return 0;
+  if (size < 0) fail(EXIT_SYSTEM, "list the attributes of %s: %s", path, strerror(errno));
+  size_t count = 0, used = 0;
+  for (char *name = names; name < names + size; name += strlen(name) + 1) {
+    refuse_foreign(name);
+    if (is_packed(name)) sorted[count++] = name;
+  }
+  qsort(sorted, count, sizeof *sorted, by_name);
+  for (size_t i = 0; i < count; i++) {
+    ssize_t length = get_xattr(target, sorted[i], value, sizeof value);
+    if (length < 0 && (errno == ENODATA || vanished())) continue;
+    if (length < 0) fail(EXIT_SYSTEM, "read the attribute %s of %s: %s", sorted[i], path, strerror(errno));
+    char key[300];
+    snprintf(key, sizeof key, "SCHILY.xattr.%s", sorted[i]);
+    used += pax_record(records + used, sizeof records - used, path, key, value, (size_t)length);
+  }
+  return used;
+}
+
+static bool xattr_is_y(const struct target *target, const char *name) {
+  char value[2];
+  return get_xattr(target, name, value, sizeof value) == 1 && value[0] == 'y';
+}
+
+static bool is_opaque(int fd) {
+  const struct target target = {.fd = fd};
+  return xattr_is_y(&target, "trusted.overlay.opaque") || xattr_is_y(&target, "user.overlay.opaque");
+}
+
+static bool is_whiteout(const struct target *target, const struct stat *st) {
+  if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(0, 0)) return true;
+  char value[1];
+  return S_ISREG(st->st_mode) && st->st_size == 0 && get_xattr(target, "trusted.overlay.whiteout", value, sizeof value) >= 0;
+}
+
+static void emit_member(char type, const struct stat *st, uint64_t size, const char *link, size_t records_size) {
+  const struct member member = {
+      .path = path, .link = link, .type = type, .st = *st, .size = size, .records = records, .records_size = records_size};
+  emit_header(&member);
+}
+
+// An empty file called `.wh.` and what it hides; in the directory that `path` names, or of the name that `path` ends with.
+static void emit_whiteout(const struct stat *of, const char *name) {
+  const struct stat st = {.st_mode = S_IFREG, .st_mtim = {.tv_sec = of->st_mtim.tv_sec}};
+  size_t length = strlen(path), start = strcmp(name, ".wh..opq") == 0 ? length : length - strlen(name);
+  char kept[PATH_LIMIT];
+  strcpy(kept, path);
+  int n = snprintf(path + start, sizeof path - start, "%s.wh.%s", start == length && length > 0 ? "/" : "", name);
+  if (start + (size_t)n >= sizeof path || strlen(name) > 251) fail(EXIT_LIMIT, "%s: too long a name for a whiteout", kept);
+  emit_member('0', &st, 0, NULL, 0);
+  strcpy(path, kept);
+}
+
+static void pack_file(int fd, const struct stat *st, size_t records_size) {
+  const char *first = first_name(st, path);
+  if (first != NULL) {
+    emit_member('1', st, 0, first, 0);
+    return;
+  }
+  uint64_t size = (uint64_t)st->st_size;
+  emit_member('0', st, size, NULL, records_size);
+  uint64_t sent = emit_file(fd, 0, size, path);
+  emit_zeros(size - sent + (BLOCK - size % BLOCK) % BLOCK);
+}
+
+// What has no content: links, nodes, FIFOs.
+static void pack_node(const struct target *target, const struct stat *st) {
+  char link[PATH_LIMIT];
+  char type = S_ISLNK(st->st_mode) ? '2' : S_ISCHR(st->st_mode) ? '3' : S_ISBLK(st->st_mode) ? '4' : '6';
+  if (type == '2') {
+    ssize_t length = readlinkat(target->parent, target->name, link, sizeof link);
+    if (length < 0 && (vanished() || errno == EINVAL)) return;
+    if (length < 0) fail(EXIT_SYSTEM, "read the link %s: %s", path, strerror(errno));
+    if (length == sizeof link) fail(EXIT_LIMIT, "%s: the link's target is longer than %d bytes", path, PATH_LIMIT - 1);
+    link[length] = 0;
+  }
+  size_t records_size = read_xattrs(target);
+  const char *first = first_name(st, path);
+  if (first != NULL) emit_member('1', st, 0, first, 0);
+  else emit_member(type, st, 0, type == '2' ? link : NULL, records_size);
+}
+
+static void pack_children(int fd);
+
+static void pack_directory(int fd, const struct stat *st) {
+  const struct target target = {.fd = fd};
+  emit_member('5', st, 0, NULL, read_xattrs(&target));
+  if (tree_kind == TREE_LAYER && is_opaque(fd)) emit_whiteout(st, ".wh..opq");
+  pack_children(fd);
+}
+
+static void pack_child(int parent, const char *name) {
+  struct target target = {.fd = -1, .parent = parent, .name = name};
+  struct stat st;
+  if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (vanished()) return;
+    fail(EXIT_SYSTEM, "stat %s: %s", path, strerror(errno));
+  }
+  if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) {
+    // The mount lets no device be opened, whatever came in the place of the file.
+    const int flags = S_ISDIR(st.st_mode) ? O_RDONLY | O_DIRECTORY : O_RDONLY | O_NONBLOCK | O_NOCTTY;
+    target.fd = openat(parent, name, flags | O_NOFOLLOW | O_CLOEXEC);
+    if (target.fd < 0) {
+      if (vanished() || errno == ENOTDIR || errno == ELOOP || errno == ENXIO || errno == EACCES) return;
+      fail(EXIT_SYSTEM, "open %s: %s", path, strerror(errno));
+    }
+    if (fstat(target.fd, &st) < 0) fail(EXIT_SYSTEM, "stat %s: %s", path, strerror(errno));
+  }
+  if (is_whiteout(&target, &st)) {
+    if (tree_kind == TREE_LAYER) emit_whiteout(&st, name);
+  } else if (S_ISDIR(st.st_mode)) {
+    pack_directory(target.fd, &st);
+    return; // pack_children closed it
+  } else if (S_ISREG(st.st_mode) && target.fd >= 0) {
+    pack_file(target.fd, &st, read_xattrs(&target));
+  } else if (!S_ISSOCK(st.st_mode) && target.fd < 0) {
+    pack_node(&target, &st);
+  }
+  if (target.fd >= 0) close(target.fd);
+}
+
+// Closes `fd`.
+static void pack_children(int fd) {
+  char **names = NULL;
+  size_t count = 0, room = 0, length = strlen(path);
+  DIR *dir = fdopendir(fd);
+  if (dir == NULL) fail(EXIT_SYSTEM, "read the directory %s: %s", path, strerror(errno));
+  errno = 0;
+  for (struct dirent *child; (child = readdir(dir)) != NULL; errno = 0) {
+    if (strcmp(child->d_name, ".") == 0 || strcmp(child->d_name, "..") == 0) continue;
+    if (count == room) {
+      room = room == 0 ? 16 : 2 * room;
+      names = realloc(names, room * sizeof *names);
+      if (names == NULL) fail(EXIT_SYSTEM, "out of memory");
+    }
+    if ((names[count++] = strdup(child->d_name)) == NULL) fail(EXIT_SYSTEM, "out of memory");
+  }
+  if (errno != 0 && !vanished()) fail(EXIT_SYSTEM, "read the directory %s: %s", path, strerror(errno));
+  if (count > 0) qsort(names, count, sizeof *names, by_name);
+  for (size_t i = 0; i < count; i++) {
+    int n = snprintf(path + length, sizeof path - length, "%s%s", length == 0 ? "" : "/", names[i]);
+    if (length + (size_t)n + 1 >= sizeof path) fail(EXIT_LIMIT, "%.60s…: a path is longer than %d bytes", path, PATH_LIMIT - 2);
+    if (tree_kind == TREE_LAYER && has_prefix(names[i], ".wh.")) fail(EXIT_SYSTEM, "%s: a layer cannot hold a name that begins with .wh.", path);
+    pack_child(dirfd(dir), names[i]);
+    path[length] = 0;
+    free(names[i]);
+  }
+  free(names);
+  closedir(dir);
+}
+
+// The root is a member only if it is not as an unpacked layer's root is by itself, so that no change makes an empty tar.
+static void pack_root(int root) {
+  struct stat st;
+  const struct target target = {.fd = root};
+  if (fstat(root, &st) < 0) fail(EXIT_SYSTEM, "stat the root: %s", strerror(errno));
+  size_t records_size = read_xattrs(&target);
+  if ((st.st_mode & 07777) == 0755 && st.st_uid == 0 && st.st_gid == 0 && records_size == 0) return;
+  strcpy(path, ".");
+  emit_member('5', &st, 0, NULL, records_size);
+  *path = 0;
+}
+
+void pack_tree(int root, enum tree_kind kind) {
+  tree_kind = kind;
+  if (kind == TREE_LAYER) pack_root(root);
+  pack_children(root);
+  emit_zeros(2 * BLOCK);
+  flush_out();
+}

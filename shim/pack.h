@@ -1,0 +1,59 @@
+// gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
+// (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
+// pack-links.c (hard links), pack-mount.c (how the tree is made visible).
+#ifndef GANTRY_PACK_H
+#define GANTRY_PACK_H
+
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "layer.h"
+
+enum {
+  // Of one member's extended header: gantry-unpack takes no more.
+  PAX_LIMIT = 1 << 20,
+  XATTR_SIZE = 1 << 16,
+};
+
+// pack-out.c: stdout, buffered. A reader that hung up ends the program quietly.
+extern uint64_t out_total;
+void emit(const void *bytes, size_t size);
+void emit_zeros(uint64_t size);
+// Bytes of a file from `offset` on, fewer if it ends before.
+uint64_t emit_file(int fd, uint64_t offset, uint64_t length, const char *path);
+void flush_out(void);
+
+// pack-recipe.c: the tar of the layer in `directory`.
+void pack_recipe(const char *directory);
+
+// pack-mount.c: the root of a tree, mounted read-only and without devices where nobody else sees it.
+int mount_tree(const char *directory);
+// The merged view of `count` directories, the top-most first.
+int mount_overlay(char *const *directories, size_t count);
+
+// pack-tree.c
+enum tree_kind {
+  TREE_LAYER, // an overlay's upper directory as a layer: with whiteouts
+  TREE_WHOLE, // everything that can be seen
+};
+void pack_tree(int root, enum tree_kind kind);
+
+// pack-header.c
+struct member {
+  const char *path; // without a slash at either end
+  const char *link; // of symlinks and hard links
+  char type;        // as in the header
+  struct stat st;
+  uint64_t size;    // of the data that follows
+  const unsigned char *records; // of the extended header, those for attributes
+  size_t records_size;
+};
+void emit_header(const struct member *member);
+// A record "LENGTH KEY=VALUE\n" at `to`; its length.
+size_t pax_record(unsigned char *to, size_t room, const char *path, const char *key, const void *value, size_t size);
+
+// pack-links.c
+// The first path of a file with several names; NULL: this is the first, and remembered.
+const char *first_name(const struct stat *st, const char *path);
+
+#endif
