@@ -1,0 +1,107 @@
+// What all pushes of an engine share: how many blobs move at once, and that one blob goes into one repository once at a time.
+// Order: a key is locked before a slot is taken, so that nobody holds a slot while waiting for somebody else's upload.
+
+import { EngineError } from "../../base/errors.ts";
+import { KeyedMutex } from "../../base/mutex.ts";
+import type { ManifestLayer } from "./plan-push.ts";
+
+/** So many layers are compressed at once: each of them occupies a thread of Node's pool, which file I/O needs as well. */
+const maxCompressions = 2;
+
+/** A number of places, given in the order of asking. The number may change at any time. */
+export class Slots {
+  readonly #limit: () => number;
+  readonly #waiting: (() => void)[] = [];
+  #taken = 0;
+
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  get isFull(): boolean {
+    return this.#taken >= Math.max(1, this.#limit());
+  }
+
+  /**
+   * @param onWait called when there is no place at once
+   * @throws Cancelled the signal was aborted first
+   */
+  async take(signal: AbortSignal, onWait: () => void = () => undefined): Promise<Disposable> {
+    throwIfAborted(signal);
+    if (this.isFull || this.#waiting.length > 0) {
+      onWait();
+      await this.#wait(signal);
+    } else this.#taken++;
+    let held = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!held) return;
+        held = false;
+        this.#taken--;
+        this.#admit();
+      },
+    };
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const admit = (): void => resolve(true);
+    const leave = (): void => {
+      const at = this.#waiting.indexOf(admit);
+      if (at === -1) return;
+      this.#waiting.splice(at, 1);
+      resolve(false);
+    };
+    this.#waiting.push(admit);
+    signal.addEventListener("abort", leave, { once: true });
+    const admitted = await promise;
+    signal.removeEventListener("abort", leave);
+    if (!admitted) throwIfAborted(signal);
+  }
+
+  #admit(): void {
+    while (!this.isFull) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#taken++;
+      next();
+    }
+  }
+}
+
+/** One of these for each image room. */
+export class PushShare {
+  readonly uploads: Slots;
+  readonly compressions = new Slots(() => maxCompressions);
+  /** By diff id: what layers became when they were compressed; the blob may be gone since. */
+  readonly compressed = new Map<string, ManifestLayer>();
+  readonly #mutex = new KeyedMutex();
+
+  /** @param maxUploads asked anew for every blob */
+  constructor(maxUploads: () => number) {
+    this.uploads = new Slots(maxUploads);
+  }
+
+  /** @throws Cancelled the signal was aborted before it was this caller's turn */
+  async lock(key: string, signal: AbortSignal): Promise<Disposable> {
+    throwIfAborted(signal);
+    const locking = this.#mutex.lock(key);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const onAbort = (): void => resolve();
+    signal.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([locking, promise]);
+    signal.removeEventListener("abort", onAbort);
+    if (!signal.aborted) return locking;
+    void locking.then((lock) => lock[Symbol.dispose]());
+    throw cancelled();
+  }
+}
+
+function cancelled(): EngineError {
+  return new EngineError("Cancelled", "the push was cancelled");
+}
+
+/** @throws Cancelled */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw cancelled();
+}
