@@ -6,12 +6,15 @@ import { containerRoutes } from "./containers/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { execRoutes } from "./execs/routes.ts";
 import { registryRoutes } from "./images/registry.ts";
+import { imagePruneRoutes } from "./images/prune.ts";
+import { archiveRoutes } from "./images/archives.ts";
 import { imageRoutes } from "./images/routes.ts";
 import { networkRoutes } from "./networks/routes.ts";
 import type { Engine } from "./ports.ts";
 import { Router } from "./router.ts";
 import { HttpServer } from "./server.ts";
 import type { Transport } from "./surface.ts";
+import { diskUsageRoutes } from "./system/disk-usage.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { maxApiVersion } from "./version.ts";
@@ -55,7 +58,10 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...containerRoutes(engine),
     ...unsupportedRoutes(),
     ...registryRoutes(engine),
+    ...archiveRoutes(engine),
     ...imageRoutes(engine),
+    ...imagePruneRoutes(engine),
+    ...diskUsageRoutes(engine),
     ...networkRoutes(engine),
   ]);
   return new HttpServer(router, {

@@ -242,6 +242,17 @@ export interface DiskUsage {
   readonly Containers: readonly ContainerSummary[] | null;
   readonly Volumes: readonly unknown[] | null;
   readonly BuildCache: readonly unknown[] | null;
+  /** Gantry's own: what Docker's LayersSize and Size leave out; with images only. */
+  readonly Content?: ContentUsage;
+}
+
+/** Blobs of images as registries have them (configs, manifests, compressed layers), and downloads that wait. Bytes. */
+export interface ContentUsage {
+  readonly Count: number;
+  /** Of images that containers use. */
+  readonly Active: number;
+  readonly Size: number;
+  readonly Reclaimable: number;
 }
 
 /** POST /commit. */
@@ -264,9 +275,15 @@ export interface ImagesPort {
     readonly filters: Filters;
     readonly sharedSize: boolean;
   }): Promise<readonly ImageSummary[]>;
-  /** @throws NotFound "No such image: x" */
-  inspect(nameOrId: string): Promise<ImageInspect>;
-  history(nameOrId: string): Promise<
+  /**
+   * @param platform `os/arch[/variant]` that the image must be for
+   * @throws NotFound "No such image: x", or it is for another platform
+   */
+  inspect(nameOrId: string, platform?: string): Promise<ImageInspect>;
+  history(
+    nameOrId: string,
+    platform?: string,
+  ): Promise<
     readonly {
       readonly Id: string;
       readonly Created: number;
@@ -346,9 +363,10 @@ export interface ImagesPort {
     credentials: RegistryCredentials,
     signal: AbortSignal,
   ): Promise<{ readonly Status: string; readonly IdentityToken: string }>;
+  /** Takes a name away, and the image with its last one. @throws NotFound, Conflict */
   remove(
     nameOrId: string,
-    options: { readonly force: boolean; readonly noPrune: boolean },
+    options: { readonly force: boolean; readonly noPrune: boolean; readonly platform?: string | undefined },
   ): Promise<readonly ImageDeleteResponseItem[]>;
 }
 

@@ -9,7 +9,7 @@ import type { HostFacts } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { type Check, checkSystem } from "./check.ts";
-import { measureDisk } from "./disk-usage.ts";
+import { createDiskMeter } from "./disk-usage.ts";
 import { renderInfo, renderVersion } from "./info.ts";
 import type { InitProgram } from "./init-program.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -50,6 +50,7 @@ function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
 
 export function createSystem(deps: SystemDeps): SystemPort {
   const { live, build, facts, init, engineId, rooms } = deps;
+  const measureDisk = createDiskMeter(rooms);
   return {
     info: () =>
       Promise.try(() =>
@@ -67,7 +68,7 @@ export function createSystem(deps: SystemDeps): SystemPort {
       ),
     version: () =>
       Promise.try(() => renderVersion({ build, facts, init, config: live.current, runtimes: deps.runtimes() })),
-    diskUsage: (types) => measureDisk(rooms, types),
+    diskUsage: (types) => measureDisk(types),
     check: ({ repair }) => checkSystem(checksOf(deps), repair),
   };
 }

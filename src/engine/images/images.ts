@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Digest } from "../../base/digest.ts";
-import { EngineError, messageOf } from "../../base/errors.ts";
+import { EngineError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { parseNamed, renderFamiliar, renderReference, withDefaultTag, withTag } from "../../base/reference.ts";
 import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
@@ -17,18 +17,23 @@ import type { ImageUsers, Images, ResolvedImage } from "./index.ts";
 import { prepareImport, type ImportOptions } from "./import.ts";
 import { type HistoryItem, historyOf, inspectImage } from "./inspect.ts";
 import { type ListRequest, listImages } from "./list.ts";
-import { type LoadOptions, loadArchive, tagRow } from "./load.ts";
+import { type LoadOptions, loadArchive } from "./load.ts";
 import { commitLayer } from "./commit.ts";
 import { measureImages } from "./disk-usage.ts";
 import { pullImages } from "./pull.ts";
+import { PushShare } from "./push-slots.ts";
 import { pushImages } from "./push.ts";
 import { pruneImages } from "./prune.ts";
 import { inspectDistribution, loginToRegistry, searchRegistry } from "./registry-queries.ts";
 import { saveImages } from "./save.ts";
 import { reportProgress } from "./message-queue.ts";
 import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
-import { type ImageRecord, ImageRecords, imageRow, tagTime } from "./records.ts";
-import { planRemove, renderRemoved } from "./remove.ts";
+import { type ImageRecord, ImageRecords, imageRow, tagRow, tagTime } from "./records.ts";
+import type { RemoveOptions } from "./remove.ts";
+import { checkImages } from "./check.ts";
+import { removeImage } from "./apply-remove.ts";
+import { ImageHolds } from "./holds.ts";
+import { deleteUnneeded } from "./use.ts";
 
 export interface CreateImagesDeps {
   readonly store: Store;
@@ -65,6 +70,8 @@ const embeddedKey = "images.embedded";
 export async function createImages(deps: CreateImagesDeps): Promise<Images> {
   const records = await ImageRecords.load(deps.store, deps.content, deps.logger);
   deps.snapshots.setRoots(() => records.tops());
+  // What was being read when its image was deleted, if the engine was killed then. Images that cannot be read hold nothing.
+  if (records.broken.size === 0) await deleteUnneeded(deps, records, deps.content.digests());
   const announce = (action: string, record: ImageRecord, name: string): void =>
     deps.events.publish({
       type: "image",
@@ -75,36 +82,22 @@ export async function createImages(deps: CreateImagesDeps): Promise<Images> {
   return new EngineImages({ ...deps, announce }, records);
 }
 
-/** Waits for containers that are being made of an image. */
-interface Hold {
-  count: number;
-  readonly released: PromiseWithResolvers<void>;
-}
-
 class EngineImages implements Images {
   readonly #deps: ImagesDeps;
   readonly #records: ImageRecords;
-  readonly #holds = new Map<Digest, Hold>();
-  readonly #deleting = new Set<Digest>();
+  readonly #pushes: PushShare;
+  readonly #holds = new ImageHolds();
+  #pruning = false;
 
   constructor(deps: ImagesDeps, records: ImageRecords) {
     this.#deps = deps;
     this.#records = records;
+    this.#pushes = new PushShare(() => deps.transfers().maxConcurrentUploads);
   }
 
   // oxlint-disable-next-line typescript/require-await -- the face leaves room for images that must be fetched
   async resolve(nameOrId: string, platform: string | undefined): Promise<ResolvedImage> {
-    const record = this.#records.find(nameOrId);
-    if (platform !== undefined && platform !== "") {
-      const wanted = parsePlatform(platform);
-      if (!matchesPlatform(record.config, wanted))
-        throw new EngineError(
-          "NotFound",
-          `image with reference ${nameOrId} was found but its platform (${renderPlatform(record.config)}) ` +
-            `does not match the specified platform (${renderPlatform(wanted)})`,
-        );
-    }
-    return resolved(record);
+    return resolved(this.#find(nameOrId, platform));
   }
 
   // oxlint-disable-next-line typescript/require-await -- as resolve
@@ -113,21 +106,9 @@ class EngineImages implements Images {
   }
 
   hold(id: Digest): Disposable {
-    if (this.#deleting.has(id)) throw new EngineError("NotFound", `No such image: ${id}`);
+    if (this.#holds.isDeleting(id)) throw new EngineError("NotFound", `No such image: ${id}`);
     this.#byId(id);
-    const hold = this.#holds.get(id) ?? { count: 0, released: Promise.withResolvers<void>() };
-    this.#holds.set(id, hold);
-    hold.count++;
-    let held = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!held) return;
-        held = false;
-        if (--hold.count > 0) return;
-        this.#holds.delete(id);
-        hold.released.resolve();
-      },
-    };
+    return this.#holds.hold(id);
   }
 
   count(): number {
@@ -140,13 +121,13 @@ class EngineImages implements Images {
   }
 
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
-  async inspect(nameOrId: string): Promise<ImageInspect> {
-    return inspectImage(this.#deps, this.#records, this.#records.find(nameOrId));
+  async inspect(nameOrId: string, platform?: string): Promise<ImageInspect> {
+    return inspectImage(this.#deps, this.#records, this.#find(nameOrId, platform));
   }
 
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
-  async history(nameOrId: string): Promise<readonly HistoryItem[]> {
-    return historyOf(this.#deps, this.#records, this.#records.find(nameOrId));
+  async history(nameOrId: string, platform?: string): Promise<readonly HistoryItem[]> {
+    return historyOf(this.#deps, this.#records, this.#find(nameOrId, platform));
   }
 
   load(archive: Readable, options: LoadOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
@@ -167,15 +148,26 @@ class EngineImages implements Images {
   }
 
   push(request: Parameters<Images["push"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {
-    return reportProgress((tell, signal) => pushImages(this.#deps, this.#records, request, tell, signal), signal);
+    return reportProgress(
+      (tell, signal) => pushImages(this.#deps, this.#records, this.#pushes, request, tell, signal),
+      signal,
+    );
   }
 
   save(names: readonly string[], platform: string | undefined, signal: AbortSignal): Promise<Readable> {
     return saveImages(this.#deps, this.#records, names, platform, signal);
   }
 
-  prune(filters: Filters): ReturnType<Images["prune"]> {
-    return pruneImages(this.#deps, this.#records, filters, this);
+  async prune(filters: Filters): ReturnType<Images["prune"]> {
+    if (this.#pruning) throw new EngineError("Conflict", "a prune operation is already running");
+    this.#pruning = true;
+    try {
+      return await pruneImages(this.#deps, this.#records, filters, (nameOrId) =>
+        removeImage(this.#deps, this.#records, this.#holds, nameOrId, { force: false, noPrune: false }),
+      );
+    } finally {
+      this.#pruning = false;
+    }
   }
 
   search(request: Parameters<Images["search"]>[0], signal: AbortSignal): ReturnType<Images["search"]> {
@@ -198,7 +190,8 @@ class EngineImages implements Images {
     return commitLayer(this.#deps, this.#records, image, signal);
   }
 
-  diskUsage(): ReturnType<Images["diskUsage"]> {
+  // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
+  async diskUsage(): ReturnType<Images["diskUsage"]> {
     return measureImages(this.#deps, this.#records);
   }
 
@@ -219,84 +212,14 @@ class EngineImages implements Images {
 
   async remove(
     nameOrId: string,
-    options: { readonly force: boolean; readonly noPrune: boolean },
+    options: RemoveOptions & { readonly platform?: string | undefined },
   ): Promise<readonly ImageDeleteResponseItem[]> {
-    for (;;) {
-      const hold = this.#holds.get(this.#records.find(nameOrId).id);
-      if (hold !== undefined) await hold.released.promise;
-      using _ = await this.#deps.snapshots.lock();
-      const image = this.#records.find(nameOrId);
-      if (!this.#holds.has(image.id)) return await this.#removeLocked(nameOrId, image, options.force);
-    }
+    this.#find(nameOrId, options.platform);
+    return (await removeImage(this.#deps, this.#records, this.#holds, nameOrId, options)).items;
   }
 
-  /** No await before the image is marked: a hold cannot slip between. */
-  async #removeLocked(
-    nameOrId: string,
-    image: ImageRecord,
-    force: boolean,
-  ): Promise<readonly ImageDeleteResponseItem[]> {
-    const { content, snapshots, store, users } = this.#deps;
-    const references = this.#records.referencesOf(image.id);
-    const plan = planRemove(nameOrId, force, { image, references, containers: users.containersOf(image.id) });
-    const untagRows = plan.untag.map((reference) => ({ delete: "tags", key: reference }) as const);
-    if (!plan.deleteImage) {
-      await store.commit(untagRows);
-      this.#untag(plan.untag, image);
-      return renderRemoved(plan, image, []);
-    }
-    this.#deleting.add(image.id);
-    try {
-      const layers = snapshots.planCollect(this.#records.tops(new Set([image.id])));
-      const blob = content.removal(image.id);
-      await store.commit([...untagRows, { delete: "images", key: image.id }, ...blob.changes, ...layers.changes]);
-      this.#untag(plan.untag, image);
-      this.#records.delete(image.id);
-      this.#deps.announce("delete", image, image.id);
-      // What is committed is gone, even if a directory resists: the next start sweeps it.
-      try {
-        await blob.discard();
-        await layers.discard();
-      } catch (error) {
-        this.#deps.logger.error("files of a deleted image are left", { image: image.id, error: messageOf(error) });
-      }
-      const own = new Set<string>(image.chain);
-      return renderRemoved(
-        plan,
-        image,
-        layers.removed.filter((chainId) => own.has(chainId)),
-      );
-    } finally {
-      this.#deleting.delete(image.id);
-    }
-  }
-
-  async check(options: { readonly repair: boolean }): ReturnType<Images["check"]> {
-    const { content, snapshots } = this.#deps;
-    const findings: { invariant: "F10" | "F14"; subject: string; detail: string; repaired: boolean }[] = [];
-    for (const finding of await snapshots.check(() => this.#records.tops(), options.repair)) findings.push(finding);
-    // From here on no image comes or goes: a blob is there before its image's record.
-    using _ = await snapshots.lock();
-    const known = this.#records.neededBlobs();
-    for (const { id, chain } of this.#records.all()) {
-      const missing = chain.find((chainId) => !snapshots.has(chainId));
-      if (missing !== undefined)
-        findings.push({
-          invariant: "F10",
-          subject: `image ${id}`,
-          detail: `layer ${missing} is missing; load the image again`,
-          repaired: false,
-        });
-    }
-    for (const [id, why] of this.#records.broken)
-      findings.push({
-        invariant: "F10",
-        subject: `image ${id}`,
-        detail: `${why}; load the image again`,
-        repaired: false,
-      });
-    for (const finding of await content.check(known, options.repair)) findings.push({ invariant: "F10", ...finding });
-    return findings;
+  check(options: { readonly repair: boolean }): ReturnType<Images["check"]> {
+    return checkImages(this.#deps, this.#records, options.repair);
   }
 
   async loadEmbedded(path: string, signal: AbortSignal): Promise<boolean> {
@@ -315,11 +238,17 @@ class EngineImages implements Images {
     return true;
   }
 
-  #untag(references: readonly Parameters<ImageRecords["untag"]>[0][], image: ImageRecord): void {
-    for (const reference of references) {
-      this.#records.untag(reference);
-      this.#deps.announce("untag", image, image.id);
-    }
+  /** @throws NotFound also when the image is for another platform than the one given */
+  #find(nameOrId: string, platform: string | undefined): ImageRecord {
+    const record = this.#records.find(nameOrId);
+    if (platform === undefined || platform === "") return record;
+    const wanted = parsePlatform(platform);
+    if (matchesPlatform(record.config, wanted)) return record;
+    throw new EngineError(
+      "NotFound",
+      `image with reference ${nameOrId} was found but its platform (${renderPlatform(record.config)}) ` +
+        `does not match the specified platform (${renderPlatform(wanted)})`,
+    );
   }
 
   #byId(id: Digest): ImageRecord {

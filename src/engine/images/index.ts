@@ -5,7 +5,7 @@ import type { ChainId, Digest } from "../../base/digest.ts";
 import type { OciImageConfig } from "../../spec/oci/image.ts";
 import type { Named } from "../../base/reference.ts";
 import type { ImageSummary } from "../../spec/docker/image.ts";
-import type { ImagesPort } from "../api/ports.ts";
+import type { ContentUsage, ImagesPort } from "../api/ports.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 
 /** An image as containers need it: its config, and the stack of layers to put a writable one on. */
@@ -41,7 +41,11 @@ export interface Images extends ImagesPort {
     signal: AbortSignal,
   ): Promise<Digest>;
   /** What `system df` shows: true shared and unique sizes. */
-  diskUsage(): Promise<{ readonly layersBytes: number; readonly images: readonly ImageSummary[] }>;
+  diskUsage(): Promise<{
+    readonly layersBytes: number;
+    readonly images: readonly ImageSummary[];
+    readonly content: ContentUsage;
+  }>;
   /**
    * @param nameOrId reference (normalised as Docker does), full id, or unique prefix of an id
    * @param platform `os/arch[/variant]` wanted, or undefined

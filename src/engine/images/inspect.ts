@@ -51,7 +51,7 @@ export function inspectImage(deps: ImagesDeps, records: ImageRecords, record: Im
     Id: record.id,
     RepoTags: tags,
     RepoDigests: digests,
-    Parent: "",
+    Parent: record.parent ?? "",
     Comment: config.comment ?? config.history?.at(-1)?.comment ?? "",
     ...(config.created === undefined ? {} : { Created: config.created }),
     DockerVersion: config.docker_version ?? "",

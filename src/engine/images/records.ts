@@ -96,6 +96,11 @@ export function imageRow(record: ImageRecord): Change {
   return { put: "images", row: { id, doc: JSON.stringify({ lastTagTime, parent }) } };
 }
 
+/** The row of a name. */
+export function tagRow(reference: Reference, id: Digest): Change {
+  return { put: "tags", row: { reference, image_id: id } };
+}
+
 /** The images and their names. */
 export class ImageRecords {
   readonly #images = new Map<Digest, ImageRecord>();
@@ -182,6 +187,11 @@ export class ImageRecords {
 
   manifest(digest: Digest): ManifestRecord | undefined {
     return this.#manifests.get(digest);
+  }
+
+  /** A copy: deleting while looking is safe. */
+  manifests(): readonly ManifestRecord[] {
+    return [...this.#manifests.values()];
   }
 
   manifestsOf(image: Digest): readonly ManifestRecord[] {

@@ -2,14 +2,24 @@
 
 import type { ImageInspect, ImageSummary } from "../../../spec/docker/image.ts";
 
-/** `Containers` is counted since 1.51, `VirtualSize` went with 1.44, placeholders for untagged images with 1.43. */
+/** As `names`, null for none. */
+function orNull(names: readonly string[] | null | undefined): readonly string[] | null {
+  return names === undefined || names === null || names.length === 0 ? null : names;
+}
+
+/**
+ * `Containers` is counted since 1.51, `VirtualSize` went with 1.44; with 1.43 placeholders for untagged images went, and null
+ * for no names became [].
+ */
 export function renderImages(images: readonly ImageSummary[], minor: number): readonly unknown[] {
   if (minor >= 51) return images;
   return images.map((image) => {
     const older = { ...image, Containers: -1 };
     if (minor >= 44) return older;
     const withVirtual = { ...older, VirtualSize: image.Size };
-    if (minor >= 43 || (image.RepoTags ?? []).length > 0 || (image.RepoDigests ?? []).length > 0) return withVirtual;
+    if (minor >= 43) return withVirtual;
+    const [RepoTags, RepoDigests] = [orNull(image.RepoTags), orNull(image.RepoDigests)];
+    if (RepoTags !== null || RepoDigests !== null) return { ...withVirtual, RepoTags, RepoDigests };
     return { ...withVirtual, RepoTags: ["<none>:<none>"], RepoDigests: ["<none>@<none>"] };
   });
 }

@@ -6,14 +6,14 @@ import { checkPlatform } from "../containers/parse.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
 import { parseFilters } from "../filters.ts";
 import { sendProgress } from "../progress.ts";
-import type { Engine } from "../ports.ts";
+import type { Engine, Filters } from "../ports.ts";
 import { type Route, route } from "../router.ts";
 import { renderImage, renderImages } from "./render.ts";
 
 /** An upload that brings nothing for so long is given up. */
 const uploadIdleMs = 300_000;
 const uploadBufferBytes = 256 * 1024;
-const listFilters = ["before", "dangling", "label", "label!", "reference", "since", "until"];
+const listFilters = ["before", "dangling", "label", "reference", "since", "until"];
 
 export function imageRoutes(engine: Engine): readonly Route[] {
   const { images } = engine;
@@ -22,7 +22,7 @@ export function imageRoutes(engine: Engine): readonly Route[] {
       const { query, minor } = exchange;
       const summaries = await images.list({
         all: query.bool("all"),
-        filters: parseFilters(query.text("filters"), listFilters),
+        filters: listFiltersOf(exchange),
         sharedSize: minor >= 42 && query.bool("shared-size"),
       });
       sendJson(exchange, 200, renderImages(summaries, minor));
@@ -34,11 +34,18 @@ export function imageRoutes(engine: Engine): readonly Route[] {
     }),
     route("POST", "/images/create", (exchange) => create(exchange, engine)),
     route("GET", "/images/{name}/json", async (exchange) => {
-      sendJson(exchange, 200, renderImage(await images.inspect(param(exchange, "name")), exchange.minor));
+      const { query, minor } = exchange;
+      const platform = minor >= 49 ? parsePlatformJson(query.text("platform")) : undefined;
+      if (platform !== undefined && query.bool("manifests"))
+        throw new EngineError(
+          "InvalidParameter",
+          "conflicting options: manifests and platform options cannot both be set",
+        );
+      sendJson(exchange, 200, renderImage(await images.inspect(param(exchange, "name"), platform), minor));
     }),
     route("GET", "/images/{name}/history", async (exchange) => {
-      parsePlatformJson(exchange.query.text("platform"));
-      sendJson(exchange, 200, await images.history(param(exchange, "name")));
+      const platform = exchange.minor >= 48 ? parsePlatformJson(exchange.query.text("platform")) : undefined;
+      sendJson(exchange, 200, await images.history(param(exchange, "name"), platform));
     }),
     route("POST", "/images/{name}/tag", async (exchange) => {
       const { query } = exchange;
@@ -47,14 +54,20 @@ export function imageRoutes(engine: Engine): readonly Route[] {
       sendEmpty(exchange, 201);
     }),
     route("DELETE", "/images/{name}", async (exchange) => {
-      const { query } = exchange;
-      for (const platform of query.all("platforms")) parsePlatformJson(platform);
-      if (query.all("platforms").length > 0)
-        throw new EngineError("NotImplemented", "platforms is not supported yet: delete the whole image");
-      const options = { force: query.bool("force"), noPrune: query.bool("noprune") };
+      const { query, minor } = exchange;
+      const [platform, ...more] = minor >= 50 ? query.all("platforms").map(parsePlatformJson) : [];
+      if (more.length > 0) throw new EngineError("InvalidParameter", "multiple platforms are not supported");
+      const options = { force: query.bool("force"), noPrune: query.bool("noprune"), platform };
       sendJson(exchange, 200, await images.remove(param(exchange, "name"), options));
     }),
   ];
+}
+
+/** Before 1.41 there was a parameter of its own for names. */
+function listFiltersOf({ query, minor }: Exchange): Filters {
+  const filters = parseFilters(query.text("filters"), listFilters);
+  const name = minor < 41 ? query.text("filter") : "";
+  return name === "" ? filters : new Map([...filters, ["reference", [...(filters.get("reference") ?? []), name]]]);
 }
 
 async function create(exchange: Exchange, engine: Engine): Promise<void> {

@@ -1,6 +1,19 @@
-// GET /info for older API versions.
+// GET /info and GET /system/df for older API versions.
 
 import type { SystemInfo } from "../../../spec/docker/system.ts";
+import type { DiskUsage } from "../ports.ts";
+
+/** VirtualSize went with 1.44. Empty lists of names are null here, where the list of images has []. */
+export function renderDiskUsage(usage: DiskUsage, minor: number): unknown {
+  const images = usage.Images?.map((image) => {
+    const { RepoTags, RepoDigests, Size } = image;
+    const orNull = (names: readonly string[] | null | undefined): readonly string[] | null =>
+      names === undefined || names === null || names.length === 0 ? null : names;
+    const rendered = { ...image, RepoTags: orNull(RepoTags), RepoDigests: orNull(RepoDigests) };
+    return minor >= 44 ? rendered : { ...rendered, VirtualSize: Size };
+  });
+  return { ...usage, Images: images ?? null };
+}
 
 /**
  * Gone: BridgeNf* with 1.50, Commit.Expected with 1.49, KernelMemory with 1.42. New: FirewallBackend 1.49, Containerd 1.46,
