@@ -1,5 +1,7 @@
-// A place to unpack hostile archives in: the layer's directory, and around it a canary that no archive may touch.
+// A place to unpack hostile archives in: the layer's directory, and around it a canary that no archive may touch. What is
+// accepted is put together again at once, and must be the same archive.
 
+import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -39,7 +41,7 @@ export class UnpackBench implements Disposable {
     if (!existsSync(unpackPath)) throw new Error(`${unpackPath} is missing: run make -C shim`);
     this.root = mkdtempSync(join(tmpdir(), "gantry-unpack-"));
     this.canary = join(this.root, "canary");
-    this.layer = join(this.root, "layer");
+    this.layer = join(this.root, "fs");
     mkdirSync(join(this.canary, "dir"), { recursive: true });
     writeFileSync(join(this.canary, "file"), "canary");
     writeFileSync(join(this.canary, "dir", "secret"), "canary", { mode: 0o600 });
@@ -51,12 +53,12 @@ export class UnpackBench implements Disposable {
     mkdirSync(this.layer);
   }
 
-  /** Unpacks into an empty layer. */
+  /** Unpacks into an empty layer. @throws an accepted archive does not come back byte for byte */
   run(archive: Uint8Array, limits: UnpackLimits = {}): UnpackRun {
-    rmSync(this.layer, { recursive: true, force: true });
+    for (const name of ["fs", "recipe", "aside"]) rmSync(join(this.root, name), { recursive: true, force: true });
     mkdirSync(this.layer, { mode: 0o755 });
     const { entries = 10_000, bytes = 64 << 20, depth = 100 } = limits;
-    const args = [String(entries), String(bytes), String(depth), this.layer];
+    const args = [String(entries), String(bytes), String(depth), this.layer, this.root];
     // The leak checker wants /proc, which is gone after the chroot; the program frees by leaving.
     const env = { ASAN_OPTIONS: "detect_leaks=0" };
     const { status, stdout, stderr } = spawnSync(unpackPath, args, {
@@ -65,7 +67,23 @@ export class UnpackBench implements Disposable {
       encoding: "utf8",
       timeout: 60_000,
     });
+    if (status === 0) this.#comesBack(archive);
     return { status, said: stderr.trimEnd(), out: stdout.trimEnd(), layer: this.layer };
+  }
+
+  /** The tar of what was unpacked last. */
+  pack(): { readonly status: number | null; readonly said: string; readonly tar: Buffer } {
+    const { status, stdout, stderr } = spawnSync(packPath, ["recipe", this.root], {
+      maxBuffer: 1 << 30,
+      timeout: 60_000,
+    });
+    return { status, said: stderr.toString().trimEnd(), tar: stdout };
+  }
+
+  #comesBack(archive: Uint8Array): void {
+    const { status, said, tar } = this.pack();
+    assert.equal(status, 0, said);
+    assert.ok(tar.equals(archive), `another archive came back: ${tar.length} bytes of ${archive.length}`);
   }
 
   /** What an archive changed outside of its layer: must be empty. */
