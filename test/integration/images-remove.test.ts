@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { chainIdsOf } from "../../src/base/digest.ts";
+import { type Digest, chainIdsOf, parseDigest } from "../../src/base/digest.ts";
+import { type ManifestRecord, manifestRow } from "../../src/engine/images/records.ts";
 import { configOf, dockerArchive, sha256 } from "../support/image-archives.ts";
 import { ImageRoom, chunked } from "../support/image-room.ts";
 import { file, tarOf } from "../support/tar.ts";
@@ -17,6 +20,18 @@ const id = `sha256:${sha256(config)}`;
 const short = sha256(config).slice(0, 12);
 const chain = chainIdsOf([`sha256:${sha256(base)}`, `sha256:${sha256(top)}`] as never);
 const container = "0123456789ab".padEnd(64, "f");
+
+async function readAll(stream: Readable): Promise<Buffer> {
+  return Buffer.concat(await stream.toArray());
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  const deadline = performance.now() + 10_000;
+  while (!holds()) {
+    assert.ok(performance.now() < deadline, "it did not come true");
+    await sleep(10);
+  }
+}
 
 let room: ImageRoom;
 beforeEach(async () => {
@@ -104,6 +119,114 @@ describe("docker rmi", () => {
     room.containers.push({ id: container, running: false });
     hold[Symbol.dispose]();
     await assert.rejects(removing, { kind: "Conflict" });
+  });
+});
+
+/** Blobs and a manifest for an image, as a pull brings them; the room is opened again with them. */
+async function addManifest(
+  imageId: string,
+  layers: readonly string[],
+  more: Partial<ManifestRecord> = {},
+): Promise<string> {
+  const manifest = Buffer.from(JSON.stringify({ layers, more }));
+  const written = await Promise.all(
+    [manifest, ...layers.map((layer) => Buffer.from(layer))].map((bytes) => room.content.write(bytes, "x")),
+  );
+  const [first, ...others] = written.map((blob) => blob.digest);
+  await room.store.commit([
+    ...written.flatMap((blob) => blob.changes),
+    manifestRow({
+      digest: first as Digest,
+      imageId: parseDigest(imageId),
+      mediaType: "application/vnd.oci.image.manifest.v1+json",
+      sizeBytes: manifest.length,
+      index: undefined,
+      layers: others.map((digest) => ({ digest, mediaType: "x", sizeBytes: 1 })),
+      ...more,
+    }),
+  ]);
+  room = await room.reopen();
+  return (first as Digest).slice("sha256:".length);
+}
+
+describe("what goes with an image", () => {
+  const other = configOf([base]);
+  const otherId = `sha256:${sha256(other)}`;
+  beforeEach(async () => {
+    await room.load(dockerArchive([{ config: other, layers: [base], tags: ["base:1"] }]));
+  });
+  it("are its manifests and the blobs that no other image needs", async () => {
+    await addManifest(id, ["shared", "own"]);
+    const kept = await addManifest(otherId, ["shared"]);
+    assert.equal(room.remains().blobs.length, 6);
+    await remove("app:1");
+    assert.deepEqual(room.remains().blobs, [kept, sha256("shared"), sha256(other)].sort());
+    assert.deepEqual(await room.store.load("blobs").then((rows) => rows.length), 3);
+    assert.deepEqual(await room.store.load("manifests").then((rows) => rows.length), 1);
+    assert.deepEqual(await room.images.check({ repair: false }), []);
+    await remove("base:1");
+    assert.deepEqual(room.remains(), { tmp: [], snapshots: [], blobs: [] });
+    assert.deepEqual(await room.store.load("manifests"), []);
+  });
+  it("are parents without a name, unless noprune; a parent with a child stays", async () => {
+    const setParent = async (): Promise<void> => {
+      await room.store.commit([{ put: "images", row: { id, doc: JSON.stringify({ parent: otherId }) } }]);
+      room = await room.reopen();
+    };
+    await setParent();
+    assert.equal((await room.images.inspect(id)).Parent, otherId);
+    const refused = {
+      kind: "Conflict",
+      message: `conflict: unable to delete ${sha256(other).slice(0, 12)} (cannot be forced) - image has dependent child images`,
+    };
+    await assert.rejects(remove(otherId), refused);
+    await assert.rejects(remove(otherId, true), refused);
+    assert.deepEqual(await remove("base:1"), [{ Untagged: "base:1" }]);
+    const listed = async (all: boolean): Promise<unknown> =>
+      (await room.images.list({ all, filters: new Map(), sharedSize: false })).map(({ Id, ParentId }) => [
+        Id,
+        ParentId,
+      ]);
+    assert.deepEqual(await listed(false), [[id, otherId]]);
+    assert.deepEqual(((await listed(true)) as unknown[]).length, 2);
+    assert.deepEqual(await room.images.remove("app:1", { force: false, noPrune: true }), [
+      { Untagged: "app:1" },
+      { Deleted: id },
+      { Deleted: chain[1] },
+    ]);
+    assert.deepEqual(await remove(otherId), [{ Deleted: otherId }, { Deleted: chain[0] }]);
+
+    await room.load(dockerArchive([{ config: other, layers: [base], tags: [] }]));
+    await room.load(dockerArchive([{ config, layers: [base, top], tags: ["app:1"] }]));
+    await setParent();
+    assert.deepEqual(await remove("app:1"), [
+      { Untagged: "app:1" },
+      { Deleted: id },
+      { Deleted: chain[1] },
+      { Deleted: otherId },
+      { Deleted: chain[0] },
+    ]);
+    assert.deepEqual(room.remains(), { tmp: [], snapshots: [], blobs: [] });
+  });
+  it("waits on disk while the image is being saved; the save is whole, and then it goes", async () => {
+    const archive = await room.images.save(["app:1"], undefined, AbortSignal.timeout(60_000));
+    assert.deepEqual(await remove("app:1"), [{ Untagged: "app:1" }, { Deleted: id }]);
+    await assert.rejects(room.images.inspect(id), { kind: "NotFound" });
+    const bytes = await readAll(archive);
+    for (const layer of [base, top]) assert.ok(bytes.includes(layer), "a layer is missing in the archive");
+    await eventually(() => room.remains().snapshots.length === 1);
+    assert.deepEqual(room.remains().blobs, [sha256(other)]);
+    assert.deepEqual(await room.images.check({ repair: false }), []);
+  });
+  it("goes at the next start when the engine is killed in the middle of such a save", async () => {
+    await addManifest(id, ["own"]);
+    const archive = await room.images.save(["app:1"], undefined, AbortSignal.timeout(60_000));
+    await remove("app:1");
+    assert.equal(room.remains().snapshots.length, 2);
+    room = await room.reopen();
+    assert.deepEqual([room.remains().snapshots.length, room.remains().blobs], [1, [sha256(other)]]);
+    assert.deepEqual(await room.images.check({ repair: false }), []);
+    archive.destroy();
   });
 });
 
@@ -251,6 +374,20 @@ describe("the image that comes with the engine", () => {
 });
 
 describe("check", () => {
+  it("finds manifests without their bytes or their image and repairs them; layers that were never fetched are none", async () => {
+    const hex = await addManifest(id, [], {
+      layers: [{ digest: parseDigest(`sha256:${"9".repeat(64)}`), mediaType: "x", sizeBytes: 7 }],
+    });
+    assert.deepEqual(await subjects(false), []);
+    await room.store.commit([{ delete: "blobs", key: `sha256:${hex}` }]);
+    room = await room.reopen();
+    const expected = `F10 manifest: its bytes are gone (blob sha256:${hex}); push or pull the image again`;
+    assert.deepEqual(await subjects(false), [expected]);
+    assert.deepEqual(await subjects(true), [`${expected} (repaired)`]);
+    assert.deepEqual(await subjects(false), []);
+    assert.deepEqual(await room.store.load("manifests"), []);
+  });
+
   const subjects = async (repair: boolean): Promise<string[]> =>
     (await room.images.check({ repair })).map(
       ({ invariant, subject, detail, repaired }) =>

@@ -24,7 +24,10 @@ export function useImage(deps: UseDeps, records: ImageRecords, id: Digest): Asyn
       if (!held) return;
       held = false;
       release();
-      if (records.get(id) === undefined) await deleteUnneeded(deps, records, used.blobs);
+      // Also when the image was deleted and came again: with other manifests, say.
+      const needed = records.neededBlobs();
+      const isNeeded = used.blobs.every((digest) => needed.has(digest) || !deps.content.has(digest));
+      if (records.get(id) === undefined || !isNeeded) await deleteUnneeded(deps, records, used.blobs);
     },
   };
 }
