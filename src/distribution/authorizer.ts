@@ -47,6 +47,13 @@ export class Authorizer {
     if (challenges.length > 0) this.#challenges = challenges;
   }
 
+  /** A password is asked for, and there is none. */
+  get lacksPassword(): boolean {
+    const { username = "", password = "" } = this.#deps.credentials ?? {};
+    const wants = (scheme: string): boolean => this.#challenges.some((challenge) => challenge.scheme === scheme);
+    return wants("basic") && !wants("bearer") && username === "" && password === "";
+  }
+
   /**
    * @param scopes  "repository:library/busybox:pull"
    * @param refused the bearer token that has just been refused

@@ -26,7 +26,7 @@ export async function statBlob(
   const answer = await session.request({ method: "HEAD", target, scopes }, signal);
   discard(answer);
   if (answer.status === 404) return undefined;
-  if (answer.status !== 200) throw errorOfAnswer({ ...answer, body: Buffer.from(`{"errors":[]}`) });
+  if (answer.status !== 200) throw errorOfAnswer({ ...answer, body: Buffer.from(answer.statusText) });
   const size = lengthOf(answer);
   if (size === undefined) throw refused(`the registry did not say how large ${digest} is`);
   return size;

@@ -2,6 +2,7 @@
 // every operation.
 
 import { RemoteRepository } from "./repository.ts";
+import { download } from "./download.ts";
 import { planEndpoints } from "./endpoint.ts";
 import type { Distribution, DistributionDeps } from "./index.ts";
 import { login } from "./login.ts";
@@ -25,6 +26,7 @@ export function createDistribution({ config, logger }: DistributionDeps): Distri
     login: (credentials, signal) => login({ transport, tokens, config: config() }, credentials, signal),
     search: (term, limit, credentials, signal) =>
       search({ transport, tokens, config: config() }, term, limit, credentials, signal),
+    download: (url, signal) => download({ transport, config: config() }, url, signal),
     close: () => transport.close(),
   };
 }

@@ -12,6 +12,8 @@ export class RegistryError extends EngineError {
   readonly status: number | undefined;
   /** The registry's own code ("MANIFEST_UNKNOWN"), where it gave one. */
   readonly code: string | undefined;
+  /** The first complaint of several; the message has them all. */
+  readonly firstText: string;
   /** The same request may succeed later: broken connections, stalls, 429, 5xx. */
   readonly transient: boolean;
   /** What Retry-After asked for; not capped. */
@@ -23,6 +25,7 @@ export class RegistryError extends EngineError {
     about: {
       readonly status?: number | undefined;
       readonly code?: string | undefined;
+      readonly firstText?: string | undefined;
       readonly transient?: boolean;
       readonly retryAfterMs?: number | undefined;
       readonly cause?: unknown;
@@ -31,6 +34,7 @@ export class RegistryError extends EngineError {
     super(kind, message, { cause: about.cause });
     this.status = about.status;
     this.code = about.code;
+    this.firstText = about.firstText ?? message;
     this.transient = about.transient ?? false;
     this.retryAfterMs = about.retryAfterMs;
   }
@@ -115,22 +119,28 @@ function textOf(value: unknown): string {
   return typeof value === "string" ? value : "";
 }
 
+/** What a status says by itself; an answer that is no document is its message. */
 function complainByStatus(status: number, message: string): Complaint {
-  const code = status === 401 ? "UNAUTHORIZED" : status === 429 ? "TOOMANYREQUESTS" : "UNKNOWN";
+  const code = { 401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS" }[status] ?? "UNKNOWN";
   return complain(code, message, true);
 }
 
+function isJsonType(contentType: string): boolean {
+  const type = (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+  return type === "application/json" || type === "application/vnd.api+json";
+}
+
 /** The document's complaints, or one about a document that has none. */
-function readComplaints(status: number, body: Uint8Array): readonly Complaint[] {
+function readComplaints(status: number, contentType: string, body: Uint8Array): readonly Complaint[] {
   const text = Buffer.from(body).toString("utf8");
+  if (!isJsonType(contentType)) return [complainByStatus(status, text)];
   const unreadable = (why: string): readonly Complaint[] => [
-    {
-      code: status === 401 ? "UNAUTHORIZED" : "",
-      text:
-        status === 401
-          ? "unauthorized: authentication required"
-          : `error parsing HTTP ${status} response body: ${why}: ${JSON.stringify(printable(text))}`,
-    },
+    status === 401
+      ? { code: "UNAUTHORIZED", text: "unauthorized: authentication required" }
+      : {
+          code: "",
+          text: `error parsing HTTP ${status} response body: ${why}: ${JSON.stringify(printable(text))}`,
+        },
   ];
   let document: unknown;
   try {
@@ -168,11 +178,11 @@ function complainByChallenge(challenges: readonly Challenge[]): readonly Complai
 
 function kindOf(code: string, status: number): ErrorKind {
   if (code === "UNAUTHORIZED" || status === 401) return "Unauthorized";
-  if (code === "DENIED" || status === 403) return "Forbidden";
+  if (code === "DENIED") return "Forbidden";
   if (["MANIFEST_UNKNOWN", "NAME_UNKNOWN", "BLOB_UNKNOWN", "BLOB_UPLOAD_UNKNOWN"].includes(code)) return "NotFound";
   if (status === 404) return "NotFound";
   if (code === "TOOMANYREQUESTS" || status === 429 || status >= 500) return "Unavailable";
-  return "InvalidParameter";
+  return "Unknown";
 }
 
 /** Whether the same request may succeed later. 501 and 505 say that it never will. */
@@ -203,8 +213,9 @@ export function errorOfAnswer(answer: ErrorAnswer): RegistryError {
   const about = { status, transient: isTransientStatus(status), retryAfterMs };
   const unexpected = `received unexpected HTTP status: ${status} ${printable(answer.statusText)}`.trimEnd();
   if (status < 400 || status >= 500) {
-    const said = isBlank(answer.body) ? [] : readComplaints(status, answer.body);
-    const first = said.find(({ code, text }) => code !== "" && !text.startsWith("error parsing"));
+    const json = isJsonType(headerOf(answer, "content-type") ?? "");
+    const said = json ? readComplaints(status, "application/json", answer.body) : [];
+    const first = said.find(({ code }) => code !== "");
     const message = first === undefined ? unexpected : `${unexpected}: ${first.text}`;
     return new RegistryError(status < 400 ? "InvalidParameter" : "Unavailable", message, {
       ...about,
@@ -212,12 +223,19 @@ export function errorOfAnswer(answer: ErrorAnswer): RegistryError {
     });
   }
   const byChallenge = complainByChallenge(parseChallenges(headerOf(answer, "www-authenticate") ?? ""));
-  const byBody = byChallenge.length > 0 && isBlank(answer.body) ? [] : readComplaints(status, answer.body);
+  const byBody =
+    byChallenge.length > 0 && isBlank(answer.body)
+      ? []
+      : readComplaints(status, headerOf(answer, "content-type") ?? "", answer.body);
   const complaints = [...byChallenge, ...byBody.filter(({ code }) => byChallenge.length === 0 || code !== "")];
   const code = complaints[0]?.code ?? "";
   const message =
     complaints.length === 1
       ? (complaints[0]?.text ?? "")
       : `errors:\n${complaints.map(({ text }) => `${text}\n`).join("")}`;
-  return new RegistryError(kindOf(code, status), message, { ...about, code: code === "" ? undefined : code });
+  return new RegistryError(kindOf(code, status), message, {
+    ...about,
+    code: code === "" ? undefined : code,
+    firstText: complaints[0]?.text,
+  });
 }

@@ -62,8 +62,9 @@ export interface Repository {
   readonly named: Named;
   /**
    * @param reference tag or digest
-   * @throws NotFound         "manifest for x not found: manifest unknown: …", as dockerd says it
-   * @throws Forbidden        denied; dockerd's text: "pull access denied for x, repository does not exist or may require 'docker login': …"
+   * @throws NotFound         "manifest for x not found: manifest unknown: …", and "pull access denied for x, repository does
+   *                          not exist or may require 'docker login': denied: …", as dockerd says them
+   * @throws Forbidden        denied without a word
    * @throws Unauthorized     wrong credentials
    * @throws InvalidParameter the registry sent something else than what was asked for, or too much (4 MiB)
    * @throws Unavailable      not reached, after all attempts; also 429 and 5xx, with the registry's own words
@@ -128,8 +129,26 @@ export interface Distribution {
     credentials: Credentials | undefined,
     signal: AbortSignal,
   ): Promise<readonly SearchResult[]>;
+  /**
+   * GET of a file that is no registry's: http or https (http where the URL does not say), at most ten redirects, none from a public
+   * host to a local one. Credentials in the URL are sent to its own host alone.
+   *
+   * @throws InvalidParameter       no such URL, or a redirect that is not followed
+   * @throws NotFound, Unauthorized … "failed to GET x with status 404 Not Found: …"
+   * @throws Unavailable            not reached, or another status
+   */
+  download(url: string, signal: AbortSignal): Promise<Download>;
   /** Closes idle connections. */
   close(): void;
+}
+
+/** A file that is coming in. */
+export interface Download {
+  /** As it was asked for, without credentials. */
+  readonly url: string;
+  /** undefined when the server did not say. */
+  readonly sizeBytes: number | undefined;
+  readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 /** One hit. Source: Engine API 1.51, ImageSearch. */

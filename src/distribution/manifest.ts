@@ -56,20 +56,25 @@ export function scopeOf(path: string, ...actions: readonly string[]): string {
   return `repository:${path}:${actions.join(",")}`;
 }
 
-/** dockerd's words for what a registry answers when an image is asked for. */
+/**
+ * dockerd's words for what a registry answers when an image is asked for. As there, a bare code without words stays as it is,
+ * and a denial with words counts as not found: who may not see an image is not told that there is one.
+ */
 export function translatePullError(error: unknown, named: Named): unknown {
   if (!(error instanceof RegistryError)) return error;
-  switch (error.code) {
+  const { code, firstText } = error;
+  switch (firstText.includes(": ") ? code : undefined) {
     case "DENIED":
       return error.restated(
-        `pull access denied for ${familiarRepository(named)}, repository does not exist or may require 'docker login': ${error.message}`,
+        `pull access denied for ${familiarRepository(named)}, repository does not exist or may require 'docker login': ${firstText}`,
+        "NotFound",
       );
     case "MANIFEST_UNKNOWN":
-      return error.restated(`manifest for ${renderFamiliar(named)} not found: ${error.message}`);
+      return error.restated(`manifest for ${renderFamiliar(named)} not found: ${firstText}`, "NotFound");
     case "NAME_UNKNOWN":
-      return error.restated(`repository ${familiarRepository(named)} not found: ${error.message}`);
+      return error.restated(`repository ${familiarRepository(named)} not found: ${firstText}`, "NotFound");
     default:
-      return error;
+      return error.message === firstText ? error : error.restated(firstText);
   }
 }
 
@@ -119,7 +124,7 @@ export function resolveMediaType(bytes: Uint8Array, served: string, named: Named
 function schema1Refusal(named: Named): RegistryError {
   return new RegistryError(
     "InvalidParameter",
-    `Docker Image manifest version 2, schema 1 is not supported: ask the author of ${renderFamiliar(named)} to publish it as an OCI image or with Docker Image manifest version 2, schema 2`,
+    `Docker Image Format v1 and Docker Image manifest version 2, schema 1 support has been removed: ask the author of ${renderFamiliar(named)} to publish it as an OCI image`,
   );
 }
 

@@ -173,7 +173,7 @@ export class Session {
    * Sends a request; every answer is one, also errors. A body that is a stream is not sent again after a 401.
    *
    * @throws Unavailable      not reached
-   * @throws Unauthorized     the token service refuses
+   * @throws Unauthorized     the token service refuses, or a password is asked for and there is none
    * @throws InvalidParameter a redirect or realm is refused
    */
   async request(request: EndpointRequest, signal: AbortSignal): Promise<Answer> {
@@ -182,6 +182,10 @@ export class Session {
     const answer = await this.#send(request, first.header, signal);
     if (answer.status !== 401 || answer.call.url.origin !== this.endpoint.url.origin) return answer;
     this.#learn(answer);
+    if (this.#authorizer.lacksPassword) {
+      discard(answer);
+      throw new RegistryError("Unauthorized", "no basic auth credentials", { status: 401 });
+    }
     const isFinal = (this.#credentials?.registryToken ?? "") !== "";
     const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);
     if (isFinal || isStream) return answer;
