@@ -106,11 +106,13 @@ function byteLength(step: Step): number {
   return step.body === undefined ? 0 : Buffer.byteLength(step.body);
 }
 
+/** A document, or the list of those in a stream of lines. */
 function parseOrUndefined(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined;
+    const lines = text.trim().split("\r\n");
+    return lines.length < 2 ? undefined : lines.map(parseOrUndefined);
   }
 }
 

@@ -139,9 +139,11 @@ export class PushTarget {
   /** A line when it begins, now and then, and when all is there. */
   #progress(status: string, id: string, total: number): (current: number) => void {
     let next = 0;
+    let last = -1;
     return (current) => {
       const now = performance.now();
-      if (now < next && current < total) return;
+      if (current === last || (now < next && current < total)) return;
+      last = current;
       next = now + progressIntervalMs;
       this.#tell(renderProgress(status, id, current, total));
     };
