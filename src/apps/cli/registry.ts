@@ -234,6 +234,15 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
     {
       short: "Manage images",
       commands: new Map<string, CommandEntry>([
+        [
+          "bootstrap",
+          entry(
+            "Make a base image of a distribution from an APT mirror",
+            ["image bootstrap"],
+            () => import("./commands/image-bootstrap.ts"),
+          ),
+        ],
+        ["diff", entry("Compare the files of two images", ["image diff"], () => import("./commands/image-diff.ts"))],
         ["history", history],
         ["import", importImage],
         ["inspect", imageInspect],
