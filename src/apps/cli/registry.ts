@@ -268,13 +268,28 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
     },
   ],
   [
+    "registry",
+    {
+      short: "Serve images to others",
+      commands: new Map<string, CommandEntry>([
+        ["gc", entry("Collect the garbage of a registry", ["registry gc"], () => import("./commands/registry-gc.ts"))],
+        ["serve", entry("Run a registry", ["registry serve"], () => import("./commands/registry-serve.ts"))],
+      ]),
+    },
+  ],
+  [
     "system",
     {
       short: "Manage the daemon",
       commands: new Map<string, CommandEntry>([
         ["check", entry("Check the daemon's invariants", ["system check"], () => import("./commands/system-check.ts"))],
+        [
+          "df",
+          entry("Show what images and containers take on disk", ["system df"], () => import("./commands/system-df.ts")),
+        ],
         ["events", events],
         ["info", info],
+        ["prune", entry("Remove what is not used", ["system prune"], () => import("./commands/system-prune.ts"))],
       ]),
     },
   ],

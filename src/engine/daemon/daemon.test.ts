@@ -3,7 +3,8 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { createLogger, renderLogLine } from "./logger.ts";
+import { renderLogLine } from "../../base/log.ts";
+import { createLogger } from "./logger.ts";
 import { groupId, passedDescriptors } from "./listeners.ts";
 import { parseOsRelease } from "./os-release.ts";
 import { checkPermissions } from "./permissions.ts";

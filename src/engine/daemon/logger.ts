@@ -1,7 +1,7 @@
 // The daemon's log on stderr: logfmt lines as dockerd writes them, or JSON. The level can change while it runs.
 
 import { writeSync } from "node:fs";
-import type { LogFields, Logger, LogLevel } from "../../base/log.ts";
+import { type LogFields, type Logger, type LogLevel, renderLogLine } from "../../base/log.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
 
 export interface DaemonLogger extends Logger {
@@ -9,25 +9,6 @@ export interface DaemonLogger extends Logger {
 }
 
 const ranks: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3, fatal: 4 };
-
-function quoted(value: string | number | boolean): string {
-  const text = String(value);
-  return /^[A-Za-z0-9_./@^+-]+$/.test(text) ? text : JSON.stringify(text);
-}
-
-/** One line of the log without its newline; a value can never begin a line of its own. */
-export function renderLogLine(
-  format: "text" | "json",
-  level: LogLevel,
-  time: string,
-  message: string,
-  fields: LogFields,
-): string {
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-  if (format === "json") return JSON.stringify({ ...Object.fromEntries(given), level, msg: message, time });
-  const words = given.map(([key, value]) => `${key}=${quoted(value ?? "")}`);
-  return [`time=${quoted(time)}`, `level=${level}`, `msg=${JSON.stringify(message)}`, ...words].join(" ");
-}
 
 /** @param write takes whole lines; stderr without it */
 export function createLogger(

@@ -1,0 +1,115 @@
+// One upload: a file that grows, and the digest of what is in it. After a restart of the server the file is all that is left:
+// the digest is then computed anew from it.
+
+import { createHash, type Hash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { pipeline } from "node:stream/promises";
+import type { Digest } from "../../base/digest.ts";
+
+const batchBytes = 1 << 20;
+
+/** The bytes that somebody is sending, one request after the other. */
+export class Upload {
+  readonly id: string;
+  readonly path: string;
+  /** Bytes that are in the file. */
+  #offset: number;
+  /** undefined: not known for what is in the file. */
+  #hash: Hash | undefined;
+
+  /** @param offset size of the file that is there */
+  constructor(id: string, path: string, offset: number) {
+    this.id = id;
+    this.path = path;
+    this.#offset = offset;
+    this.#hash = offset === 0 ? createHash("sha256") : undefined;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /**
+   * Appends; what came before a failure stays, and `offset` says how much that is.
+   *
+   * @param limitBytes of the whole file
+   * @param exceeded   makes the error for more than that
+   */
+  async append(chunks: AsyncIterable<Uint8Array>, limitBytes: number, exceeded: () => Error): Promise<void> {
+    const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    let batch: Uint8Array[] = [];
+    let batched = 0;
+    const flush = async (): Promise<void> => {
+      const [writing, bytes] = [batch, batched];
+      [batch, batched] = [[], 0];
+      await this.#write(file, writing, bytes);
+    };
+    try {
+      await file.truncate(this.#offset);
+      for await (const chunk of chunks) {
+        if (this.#offset + batched + chunk.length > limitBytes) throw exceeded();
+        batch.push(chunk);
+        batched += chunk.length;
+        if (batched >= batchBytes) await flush();
+      }
+    } finally {
+      try {
+        if (batched > 0) await flush();
+      } finally {
+        await file.close();
+      }
+    }
+  }
+
+  async #write(file: FileHandle, batch: readonly Uint8Array[], bytes: number): Promise<void> {
+    for (const chunk of batch) this.#hash?.update(chunk);
+    try {
+      let written = 0;
+      let rest = [...batch];
+      while (written < bytes) {
+        const { bytesWritten } = await file.writev(rest, this.#offset + written);
+        written += bytesWritten;
+        let skip = bytesWritten;
+        rest = rest.flatMap((chunk) => {
+          const taken = Math.min(skip, chunk.length);
+          skip -= taken;
+          return taken === chunk.length ? [] : [chunk.subarray(taken)];
+        });
+      }
+      this.#offset += written;
+    } catch (error) {
+      this.#hash = undefined;
+      throw error;
+    }
+  }
+
+  /** Cuts off what came after `offset`. */
+  async truncate(offset: number): Promise<void> {
+    if (offset === this.#offset) return;
+    const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      await file.truncate(offset);
+    } finally {
+      await file.close();
+    }
+    this.#offset = offset;
+    this.#hash = offset === 0 ? createHash("sha256") : undefined;
+  }
+
+  /** The digest of what is there, and the file synced. */
+  async finish(): Promise<Digest> {
+    const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
+    try {
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    if (this.#hash === undefined) {
+      const hash = createHash("sha256");
+      await pipeline(createReadStream(this.path, { end: this.#offset - 1, highWaterMark: batchBytes }), hash);
+      return `sha256:${hash.digest("hex")}` as Digest;
+    }
+    return `sha256:${this.#hash.copy().digest("hex")}` as Digest;
+  }
+}
