@@ -22,7 +22,7 @@ import { createSnapshotter } from "../snapshots/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { DaemonConfig } from "./config.ts";
-import { distributionConfig } from "./distribution-config.ts";
+import { distributionConfig, transferLimits } from "./distribution-config.ts";
 import { loadEmbeddedImage } from "./embedded-image.ts";
 import { findInitProgram } from "./init-program.ts";
 import type { LiveConfig } from "./live-config.ts";
@@ -174,7 +174,7 @@ export async function assemble(
     }),
     readEngineId(store),
   ]);
-  const distribution = createDistribution({ config: () => distributionConfig(live.current), logger });
+  const distribution = createDistribution({ config: () => distributionConfig(live.current, build.version), logger });
   stack.defer(() => distribution.close());
   const images = await createImages({
     store,
@@ -186,7 +186,7 @@ export async function assemble(
     users: { containersOf: (image) => containersRef.current?.containersOf(image) ?? [] },
     engineVersion: build.version,
     distribution,
-    transfers: () => ({ maxConcurrentDownloads: 3, maxConcurrentUploads: 5 }),
+    transfers: () => transferLimits(live.current),
   });
   await settingUp;
   const containers = createContainers({

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { EngineError, errnoOf, messageOf } from "../../base/errors.ts";
 import type { Flags } from "../../base/flags.ts";
 import { parseRamBytes } from "../../base/units.ts";
+import { maskCredentials } from "../../distribution/index.ts";
 import { type Directive, directives, directivesOfDockerdOnly, type DirectiveType } from "./directives.ts";
 
 /** Values by key, each of the type that its directive has. */
@@ -49,6 +50,13 @@ function isRuntimeMap(value: unknown): boolean {
   );
 }
 
+/** dockerd's group of the three directives that concern proxies. */
+const proxyKeys = ["http-proxy", "https-proxy", "no-proxy"];
+
+function isProxies(value: unknown): value is Readonly<Record<string, string>> {
+  return isStringMap(value) && isObject(value) && Object.keys(value).every((key) => proxyKeys.includes(key));
+}
+
 function isSize(value: unknown): boolean {
   if (typeof value === "number") return Number.isSafeInteger(value) && value >= 0;
   if (typeof value !== "string") return false;
@@ -68,6 +76,7 @@ const kinds: Readonly<Record<DirectiveType, { readonly is: (value: unknown) => b
   strings: { is: isStringList, name: "a list of strings" },
   map: { is: isStringMap, name: "an object with strings for values" },
   ulimits: { is: isUlimitMap, name: 'an object like {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}' },
+  proxies: { is: isProxies, name: `an object with strings for ${proxyKeys.join(", ")}` },
   runtimes: { is: isRuntimeMap, name: 'an object like {"name": {"path": "/usr/bin/crun", "runtimeArgs": []}}' },
 };
 
@@ -82,6 +91,22 @@ export function parseConfigFile(text: string): FileConfig {
     throw new EngineError("InvalidParameter", `invalid JSON: ${messageOf(error)}`, { cause: error });
   }
   if (!isObject(value)) throw new EngineError("InvalidParameter", "invalid JSON: an object is needed");
+  return parseDirectives(spreadProxies(value));
+}
+
+/** "proxies": {"http-proxy": …} says the same as "http-proxy". */
+function spreadProxies(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { proxies, ...rest } = value;
+  if (proxies === undefined) return value;
+  if (!isProxies(proxies))
+    throw new EngineError("InvalidParameter", `invalid value for proxies: ${kinds.proxies.name} is needed`);
+  const twice = Object.keys(proxies).filter((key) => key in rest);
+  if (twice.length > 0)
+    throw new EngineError("InvalidParameter", `both in proxies and by themselves: ${twice.join(", ")}`);
+  return { ...rest, ...proxies };
+}
+
+function parseDirectives(value: Readonly<Record<string, unknown>>): FileConfig {
   const byKey = new Map(
     directives.flatMap((directive) => (directive.key === undefined ? [] : [[directive.key, directive]])),
   );
@@ -102,7 +127,8 @@ export function parseConfigFile(text: string): FileConfig {
     if (!kind.is(entry))
       throw new EngineError(
         "InvalidParameter",
-        `invalid value for ${key}: ${kind.name} is needed, not ${JSON.stringify(entry)}`,
+        `invalid value for ${key}: ${kind.name} is needed` +
+          (byKey.get(key)?.secret === true ? "" : `, not ${JSON.stringify(entry)}`),
       );
   }
   return new Map(Object.entries(value));
@@ -124,7 +150,8 @@ export function refuseConflicts(file: FileConfig, flags: Flags): void {
     .filter((directive) => directive.key !== undefined && file.has(directive.key) && flags.isSet(directive.flag.name))
     .map((directive) => {
       const key = directive.key ?? "";
-      return `${key}: (from flag: ${fromFlag(directive, flags)}, from file: ${fromFile(file.get(key))})`;
+      const show = directive.secret === true ? maskCredentials : (text: string): string => text;
+      return `${key}: (from flag: ${show(fromFlag(directive, flags))}, from file: ${show(fromFile(file.get(key)))})`;
     });
   if (conflicts.length > 0)
     throw new EngineError(

@@ -11,6 +11,7 @@ import { parseBip } from "../network/index.ts";
 import { checkLogConfig, checkUlimits } from "../runtime/index.ts";
 import { type FileConfig, readConfigFile, refuseConflicts } from "./config-file.ts";
 import { directives, splitOnce } from "./directives.ts";
+import { parseInsecureRegistry, parseMirror } from "./distribution-config.ts";
 
 export interface RuntimeConfig {
   /** Absolute, or a name that PATH finds. */
@@ -64,6 +65,18 @@ export interface DaemonConfig {
   readonly initPath: string;
   readonly shutdownTimeoutSeconds: number;
   readonly labels: readonly string[];
+  /** Base URLs that are asked before docker.io, each with a slash at its end. */
+  readonly registryMirrors: readonly string[];
+  /** host[:port] or networks. */
+  readonly insecureRegistries: readonly string[];
+  /** URLs with, perhaps, credentials; "" leaves it to the environment. */
+  readonly httpProxy: string;
+  readonly httpsProxy: string;
+  readonly noProxy: string;
+  /** 0 for no limit. */
+  readonly maxConcurrentDownloads: number;
+  readonly maxConcurrentUploads: number;
+  readonly maxDownloadAttempts: number;
   /** undefined for the one that Gantry brings, "" for none. */
   readonly embeddedImage: string | undefined;
 }
@@ -184,6 +197,9 @@ function complain(config: DaemonConfig): string | undefined {
       config.bip !== undefined &&
       "You specified -b & --bip, mutually exclusive options. Please specify only one",
     config.bridge !== "" && !/^[^\s/:]{1,15}$/.test(config.bridge) && `invalid bridge name: ${config.bridge}`,
+    config.maxConcurrentDownloads < 0 && `invalid max concurrent downloads: ${config.maxConcurrentDownloads}`,
+    config.maxConcurrentUploads < 0 && `invalid max concurrent uploads: ${config.maxConcurrentUploads}`,
+    config.maxDownloadAttempts < 0 && `invalid max download attempts: ${config.maxDownloadAttempts}`,
     config.shutdownTimeoutSeconds < 0 && `invalid shutdown timeout: ${config.shutdownTimeoutSeconds}`,
     (!/^(\/[^/\s]+)+$/.test(config.cgroupParent) || config.cgroupParent.split("/").some((part) => part === "..")) &&
       `invalid cgroup parent: ${config.cgroupParent}: an absolute path below the root is needed`,
@@ -284,6 +300,14 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
     initPath: merged.string("init-path"),
     shutdownTimeoutSeconds: merged.int("shutdown-timeout"),
     labels: merged.strings("label"),
+    registryMirrors: [...new Set(merged.strings("registry-mirror").map(parseMirror))],
+    insecureRegistries: [...new Set(merged.strings("insecure-registry").map(parseInsecureRegistry))],
+    httpProxy: merged.string("http-proxy"),
+    httpsProxy: merged.string("https-proxy"),
+    noProxy: merged.string("no-proxy"),
+    maxConcurrentDownloads: merged.int("max-concurrent-downloads"),
+    maxConcurrentUploads: merged.int("max-concurrent-uploads"),
+    maxDownloadAttempts: merged.int("max-download-attempts"),
     embeddedImage: merged.isSet("embedded-image") ? merged.string("embedded-image") : undefined,
   };
   if (debug) parseLogLevel(merged.string("log-level"));

@@ -7,13 +7,15 @@ import { messageOf } from "../../base/errors.ts";
 import { parseRamBytes } from "../../base/units.ts";
 
 /** Type of a directive's value in the configuration file. */
-export type DirectiveType = "bool" | "int" | "string" | "size" | "strings" | "map" | "ulimits" | "runtimes";
+export type DirectiveType = "bool" | "int" | "string" | "size" | "strings" | "map" | "ulimits" | "runtimes" | "proxies";
 
 export interface Directive {
   readonly flag: FlagSpec;
   /** Key in the configuration file; undefined where only the command line can say it. */
   readonly key: string | undefined;
   readonly type: DirectiveType;
+  /** May hold a password: never shown as it is. */
+  readonly secret?: true;
   /** A SIGHUP applies a new value; others wait for the next start. */
   readonly reloads?: true;
 }
@@ -177,6 +179,26 @@ export const directives: readonly Directive[] = [
     type: "strings",
   },
   {
+    flag: {
+      name: "http-proxy",
+      kind: "string",
+      usage: "HTTP proxy URL to use for outgoing traffic (default: HTTP_PROXY of the environment)",
+    },
+    key: "http-proxy",
+    type: "string",
+    secret: true,
+  },
+  {
+    flag: {
+      name: "https-proxy",
+      kind: "string",
+      usage: "HTTPS proxy URL to use for outgoing traffic (default: HTTPS_PROXY of the environment)",
+    },
+    key: "https-proxy",
+    type: "string",
+    secret: true,
+  },
+  {
     flag: { name: "init", kind: "bool", usage: "Run an init in the container to forward signals and reap processes" },
     key: "init",
     type: "bool",
@@ -185,6 +207,16 @@ export const directives: readonly Directive[] = [
     flag: { name: "init-path", kind: "string", usage: "Path to the init program (default: tini of the host)" },
     key: "init-path",
     type: "string",
+  },
+  {
+    flag: {
+      name: "insecure-registry",
+      kind: "strings",
+      usage: "Enable insecure registry communication",
+    },
+    key: "insecure-registries",
+    type: "strings",
+    reloads: true,
   },
   {
     flag: { name: "ip-forward", kind: "bool", usage: "Enable IP forwarding in system configuration", default: "true" },
@@ -241,9 +273,41 @@ export const directives: readonly Directive[] = [
     type: "map",
   },
   {
+    flag: { name: "max-concurrent-downloads", kind: "int", usage: "Set the max concurrent downloads", default: "3" },
+    key: "max-concurrent-downloads",
+    type: "int",
+    reloads: true,
+  },
+  {
+    flag: { name: "max-concurrent-uploads", kind: "int", usage: "Set the max concurrent uploads", default: "5" },
+    key: "max-concurrent-uploads",
+    type: "int",
+    reloads: true,
+  },
+  {
+    flag: {
+      name: "max-download-attempts",
+      kind: "int",
+      usage: "Set the max download attempts for each pull",
+      default: "5",
+    },
+    key: "max-download-attempts",
+    type: "int",
+    reloads: true,
+  },
+  {
     flag: { name: "mtu", kind: "int", usage: 'Set the MTU for the default "bridge" network', default: "1500" },
     key: "mtu",
     type: "int",
+  },
+  {
+    flag: {
+      name: "no-proxy",
+      kind: "string",
+      usage: "Comma-separated list of hosts or IP addresses for which the proxy is skipped",
+    },
+    key: "no-proxy",
+    type: "string",
   },
   {
     flag: {
@@ -254,6 +318,12 @@ export const directives: readonly Directive[] = [
     },
     key: "pidfile",
     type: "string",
+  },
+  {
+    flag: { name: "registry-mirror", kind: "strings", usage: "Preferred registry mirror of docker.io" },
+    key: "registry-mirrors",
+    type: "strings",
+    reloads: true,
   },
   {
     flag: {
@@ -312,10 +382,9 @@ export const directivesOfDockerdOnly: ReadonlySet<string> = new Set(
   containerd containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime
   default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
   default-network-opts exec-opts experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip
-  host-gateway-ips http-proxy https-proxy icc insecure-registries ip ip-forward-no-drop ip-masq ip6tables
-  iptables ipv6 max-concurrent-downloads max-concurrent-uploads max-download-attempts metrics-addr
-  network-control-plane-mtu no-new-privileges no-proxy node-generic-resources proxies raw-logs registry-mirrors
-  rootless seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
+  host-gateway-ips icc ip ip-forward-no-drop ip-masq ip6tables
+  iptables ipv6 metrics-addr
+  network-control-plane-mtu no-new-privileges node-generic-resources raw-logs   rootless seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
   userland-proxy userland-proxy-path userns-remap
   `
     .trim()

@@ -8,6 +8,7 @@ import type { SystemInfo, SystemVersion } from "../../spec/docker/system.ts";
 import type { HostFacts } from "../runtime/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { DaemonConfig } from "./config.ts";
+import { renderRegistryInfo } from "./distribution-config.ts";
 import type { InitProgram } from "./init-program.ts";
 import { readOperatingSystem } from "./os-release.ts";
 import type { RuntimeProgram } from "./runtime-versions.ts";
@@ -163,18 +164,11 @@ export function renderInfo(input: InfoInput): SystemInfo {
     OSType: "linux",
     Architecture: machine(),
     IndexServerAddress: "https://index.docker.io/v1/",
-    RegistryConfig: {
-      IndexConfigs: { "docker.io": { Mirrors: [], Name: "docker.io", Official: true, Secure: true } },
-      InsecureRegistryCIDRs: ["::1/128", "127.0.0.0/8"],
-      Mirrors: null,
-    },
+    ...renderRegistryInfo(config),
     NCPU: facts.cpuCount,
     MemTotal: facts.memoryBytes,
     GenericResources: null,
     DockerRootDir: config.dataRoot,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
     Name: hostname(),
     Labels: config.labels,
     ExperimentalBuild: false,

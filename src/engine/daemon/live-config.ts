@@ -8,7 +8,19 @@ export interface LiveConfig {
 }
 
 /** The keys that a reload applies. */
-const reloadable = ["debug", "logLevel", "runtimes", "defaultRuntime", "shutdownTimeoutSeconds", "labels"] as const;
+const reloadable = [
+  "debug",
+  "logLevel",
+  "runtimes",
+  "defaultRuntime",
+  "shutdownTimeoutSeconds",
+  "labels",
+  "registryMirrors",
+  "insecureRegistries",
+  "maxConcurrentDownloads",
+  "maxConcurrentUploads",
+  "maxDownloadAttempts",
+] as const;
 
 /** What a reload makes of the configuration in force and the one just read. Pure. */
 export function planReload(
@@ -27,6 +39,11 @@ export function planReload(
     defaultRuntime: read.defaultRuntime,
     shutdownTimeoutSeconds: read.shutdownTimeoutSeconds,
     labels: read.labels,
+    registryMirrors: read.registryMirrors,
+    insecureRegistries: read.insecureRegistries,
+    maxConcurrentDownloads: read.maxConcurrentDownloads,
+    maxConcurrentUploads: read.maxConcurrentUploads,
+    maxDownloadAttempts: read.maxDownloadAttempts,
   };
   const applied: ReadonlySet<string> = new Set(reloadable);
   const waiting = Object.entries(read)
@@ -49,8 +66,13 @@ export function reloadAttributes(config: DaemonConfig, hostName: string): Readon
     name: hostName,
     debug: String(config.debug),
     "default-runtime": config.defaultRuntime,
+    "insecure-registries": JSON.stringify(config.insecureRegistries),
     labels: JSON.stringify(config.labels),
     "live-restore": "true",
+    "max-concurrent-downloads": String(config.maxConcurrentDownloads),
+    "max-concurrent-uploads": String(config.maxConcurrentUploads),
+    "max-download-attempts": String(config.maxDownloadAttempts),
+    "registry-mirrors": JSON.stringify(config.registryMirrors),
     runtimes: JSON.stringify(Object.fromEntries(runtimes)),
     "shutdown-timeout": String(config.shutdownTimeoutSeconds),
   };
