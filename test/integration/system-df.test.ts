@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { lstatSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { startDaemon } from "../support/daemon.ts";
+import { cliArgv } from "../support/cli.ts";
+import { runCommand, startDaemon } from "../support/daemon.ts";
 import { configOf, dockerArchive, sha256 } from "../support/image-archives.ts";
 import { file, tarOf } from "../support/tar.ts";
 
@@ -35,6 +36,7 @@ function bytesUnder(directory: string): number {
 
 interface Usage {
   readonly LayersSize: number;
+  readonly LayersReclaimable?: number;
   readonly Images: readonly Readonly<Record<string, unknown>>[] | null;
   readonly Containers: readonly { readonly SizeRw?: number; readonly SizeRootFs?: number }[] | null;
   readonly Volumes: readonly unknown[] | null;
@@ -53,6 +55,7 @@ test("system df has true shared and unique sizes, of images in use and not, and 
     Containers: [],
     Volumes: [],
     BuildCache: [],
+    LayersReclaimable: 0,
     Content: { Count: 0, Active: 0, Size: 0, Reclaimable: 0 },
   });
   assert.equal((await daemon.api("POST", "/images/load?quiet=1", archive)).status, 200);
@@ -88,6 +91,7 @@ test("system df has true shared and unique sizes, of images in use and not, and 
     image("base", ["base:1"], [binaryBytes, binaryBytes, 0]),
   ]);
   assert.equal(usage.LayersSize, binaryBytes + 50_000 + 70_000);
+  assert.equal(usage.LayersReclaimable, 70_000, "layers that no used image needs");
   const [container] = usage.Containers ?? [];
   // What the container wrote, and what the runtime made in its root (/etc/mtab).
   const writable = container?.SizeRw ?? 0;
@@ -130,5 +134,10 @@ test("system df has true shared and unique sizes, of images in use and not, and 
     "Local Volumes|0|0|0B",
     "Build Cache|0|0|0B",
   ]);
+  const gantry = await runCommand([...cliArgv(), "system", "df"], { env: { GANTRY_HOST: `unix://${daemon.socket}` } });
+  assert.match(
+    gantry.stdout,
+    /^Images +3 +1 +\S+ +70kB \(\d+%\)\nContainers .*\nLocal .*\nBuild .*\nImage Blobs +3 +1 +\S+ +\S+ \(\d+%\)$/m,
+  );
   assert.match(await daemon.dockerOk(["system", "df", "-v"]), /^app +[12] .* 50kB +1$/m);
 });

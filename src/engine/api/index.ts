@@ -15,6 +15,7 @@ import { Router } from "./router.ts";
 import { HttpServer } from "./server.ts";
 import type { Transport } from "./surface.ts";
 import { diskUsageRoutes } from "./system/disk-usage.ts";
+import { pruneAbsentRoutes } from "./system/prune-absent.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { maxApiVersion } from "./version.ts";
@@ -62,6 +63,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...imageRoutes(engine),
     ...imagePruneRoutes(engine),
     ...diskUsageRoutes(engine),
+    ...pruneAbsentRoutes(),
     ...networkRoutes(engine),
   ]);
   return new HttpServer(router, {

@@ -242,7 +242,9 @@ export interface DiskUsage {
   readonly Containers: readonly ContainerSummary[] | null;
   readonly Volumes: readonly unknown[] | null;
   readonly BuildCache: readonly unknown[] | null;
-  /** Gantry's own: what Docker's LayersSize and Size leave out; with images only. */
+  /** Gantry's own, with images only: bytes of layers that no used image needs. */
+  readonly LayersReclaimable?: number;
+  /** Gantry's own, with images only: what Docker's LayersSize and Size leave out. */
   readonly Content?: ContentUsage;
 }
 
@@ -299,9 +301,9 @@ export interface ImagesPort {
     options: { readonly quiet: boolean; readonly platform: string | undefined },
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;
-  /** A root file system as tar becomes an image. */
+  /** A root file system as tar, or what is at a URL, becomes an image. */
   import(
-    archive: Readable,
+    source: Readable | string,
     options: {
       readonly reference: string | undefined;
       readonly message: string;
@@ -311,12 +313,11 @@ export interface ImagesPort {
     signal: AbortSignal,
   ): AsyncIterable<ProgressMessage>;
   tag(nameOrId: string, repository: string, tag: string): Promise<void>;
-  /** `image` with or without tag or digest; `tag` is a tag or a digest and wins; "" with allTags pulls every tag. */
+  /** `image` with or without tag or digest; `tag` is a tag or a digest and wins. Without either every tag is pulled. */
   pull(
     request: {
       readonly image: string;
       readonly tag: string;
-      readonly allTags: boolean;
       readonly platform: string | undefined;
       readonly credentials: RegistryCredentials | undefined;
     },

@@ -6,7 +6,6 @@ import { type Method, type Route, route } from "./router.ts";
 /** [method, pattern, what it is, what to do]. */
 const operations: readonly (readonly [Method, string, string, string])[] = [
   ["POST", "/build", "build", "build the image elsewhere and bring it with docker load"],
-  ["POST", "/build/prune", "prune of the build cache", "there is no build cache to prune"],
   ["POST", "/session", "a build session", "build the image elsewhere and bring it with docker load"],
   ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
   ["GET", "/containers/{id}/stats", "stats", "read the container's cgroup, or use docker top"],
@@ -18,10 +17,8 @@ const operations: readonly (readonly [Method, string, string, string])[] = [
   ["POST", "/networks/{id}/connect", "network connect", "choose the network when the container is created"],
   ["POST", "/networks/{id}/disconnect", "network disconnect", "choose the network when the container is created"],
   ["DELETE", "/networks/{id}", "network rm", "the built-in networks stay"],
-  ["POST", "/networks/prune", "prune of networks", "there are no networks but the built-in ones"],
   ["POST", "/volumes/create", "volume create", "bind a directory of the host with -v /path:/path"],
   ["PUT", "/volumes/{name}", "volume update", "it is for cluster volumes alone"],
-  ["POST", "/volumes/prune", "prune of volumes", "there are no volumes"],
   ["GET", "/plugins/privileges", "plugin privileges", "plugins cannot be installed"],
   ["POST", "/plugins/pull", "plugin install", "plugins cannot be installed"],
   ["POST", "/plugins/create", "plugin create", "plugins cannot be installed"],

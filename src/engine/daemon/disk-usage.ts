@@ -31,7 +31,9 @@ export function createDiskMeter(rooms: Pick<SystemDeps["rooms"], "images" | "con
       Containers: ofContainers,
       Volumes: types.has("volume") ? [] : null,
       BuildCache: types.has("build-cache") ? [] : null,
-      ...(ofImages === undefined ? {} : { Content: ofImages.content }),
+      ...(ofImages === undefined
+        ? {}
+        : { LayersReclaimable: ofImages.reclaimableLayersBytes, Content: ofImages.content }),
     };
   };
 }

@@ -6,20 +6,28 @@ import type { ContentUsage } from "../api/ports.ts";
 import type { ImagesDeps } from "./images.ts";
 import type { Images } from "./index.ts";
 import { listImages } from "./list.ts";
-import type { ImageRecords } from "./records.ts";
+import type { ImageRecord, ImageRecords } from "./records.ts";
 
 export function measureImages(deps: ImagesDeps, records: ImageRecords): Awaited<ReturnType<Images["diskUsage"]>> {
   const images = listImages(deps, records, { all: false, filters: new Map(), sharedSize: true });
-  return { layersBytes: layersBytes(deps, records), images, content: measureContent(deps, records) };
+  const all = [...records.all()];
+  const layersBytes = bytesOfLayers(deps, all);
+  const usedBytes = bytesOfLayers(
+    deps,
+    all.filter(({ id }) => deps.users.containersOf(id).length > 0),
+  );
+  return {
+    layersBytes,
+    reclaimableLayersBytes: layersBytes - usedBytes,
+    images,
+    content: measureContent(deps, records),
+  };
 }
 
-/** Every layer of every image once. */
-function layersBytes(deps: ImagesDeps, records: ImageRecords): number {
-  const chains = new Set([...records.all()].flatMap(({ chain }) => chain));
-  return [...chains].reduce(
-    (sum, chainId) => sum + (deps.snapshots.has(chainId) ? deps.snapshots.layerSize(chainId) : 0),
-    0,
-  );
+/** Every layer of the images once. */
+function bytesOfLayers({ snapshots }: ImagesDeps, images: readonly ImageRecord[]): number {
+  const layers = new Set(images.flatMap(({ chain }) => chain));
+  return [...layers].reduce((sum, chainId) => sum + (snapshots.has(chainId) ? snapshots.layerSize(chainId) : 0), 0);
 }
 
 function measureContent(deps: ImagesDeps, records: ImageRecords): ContentUsage {

@@ -2,7 +2,7 @@
 // Bytes live in content/, unpacked layers in snapshots/.
 
 import type { ChainId, Digest } from "../../base/digest.ts";
-import type { OciImageConfig } from "../../spec/oci/image.ts";
+import type { HistoryEntry, OciImageConfig } from "../../spec/oci/image.ts";
 import type { Named } from "../../base/reference.ts";
 import type { ImageSummary } from "../../spec/docker/image.ts";
 import type { ContentUsage, ImagesPort } from "../api/ports.ts";
@@ -23,26 +23,37 @@ export interface ImageUsers {
   containersOf(image: Digest): readonly { readonly id: string; readonly running: boolean }[];
 }
 
+/** What an image is made of. */
+export interface CommittedImage {
+  /** Becomes the parent; undefined for an image that begins with this layer. */
+  readonly base: Digest | undefined;
+  /** undefined when only the config changes. */
+  readonly layer: StagedLayer | undefined;
+  /**
+   * Its history is the last step alone: the base's goes before it, and it is marked as empty without a layer. The engine's version
+   * and rootfs are filled in; members beyond those of OciImageConfig are written as they are.
+   */
+  readonly config: Omit<OciImageConfig, "rootfs" | "history"> & {
+    readonly history: HistoryEntry;
+    readonly [member: string]: unknown;
+  };
+  readonly reference: Named | undefined;
+}
+
 export interface Images extends ImagesPort {
   /**
-   * Makes an image of a layer on top of another image, for commit and build.
+   * Makes an image of a layer on top of another image, for commit and build. The layer is the caller's to release.
    *
-   * @param layer undefined when only the config changes; released by the caller
    * @returns the image's id
+   * @throws NotFound the base is gone
+   * @throws DataLoss a layer of the base is gone
    */
-  commit(
-    image: {
-      readonly base: Digest | undefined;
-      readonly layer: StagedLayer | undefined;
-      /** rootfs.diff_ids are filled in. */
-      readonly config: Omit<OciImageConfig, "rootfs">;
-      readonly reference: Named | undefined;
-    },
-    signal: AbortSignal,
-  ): Promise<Digest>;
+  commit(image: CommittedImage, signal: AbortSignal): Promise<Digest>;
   /** What `system df` shows: true shared and unique sizes. */
   diskUsage(): Promise<{
     readonly layersBytes: number;
+    /** Of layers that no image in use needs. */
+    readonly reclaimableLayersBytes: number;
     readonly images: readonly ImageSummary[];
     readonly content: ContentUsage;
   }>;

@@ -72,6 +72,12 @@ function rowOf(image: ImageSummary, name: Name, truncate: boolean, nowMs: number
   };
 }
 
+/** The row of an image under its first name, for disk usage. */
+export function imageRow(image: ImageSummary, truncate: boolean, nowMs: number): Row {
+  const [name = { repository: "<none>", tag: "<none>", digest: "<none>" }] = namesOf(image, false);
+  return rowOf(image, { ...name, digest: "" }, truncate, nowMs);
+}
+
 export const command: Command = {
   usage: "[OPTIONS] [REPOSITORY[:TAG]]",
   flags: [

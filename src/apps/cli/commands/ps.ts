@@ -55,7 +55,8 @@ function shownSize(container: ContainerSummary): string {
   return all > 0 ? `${own} (virtual ${renderHumanSize(all, 3)})` : own;
 }
 
-function rowOf(container: ContainerSummary, truncate: boolean, nowMs: number): Row {
+/** The cells of a container, for lists of containers and for disk usage. */
+export function containerRow(container: ContainerSummary, truncate: boolean, nowMs: number): Row {
   const created = container.Created ?? 0;
   const labels = Object.entries(container.Labels ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   const names = (container.Names ?? []).map((name) => name.replace(/^\//, ""));
@@ -105,7 +106,7 @@ export const command: Command = {
       filters: filtersOf(flags),
     });
     const nowMs = Date.now();
-    const rows = containers.map((container) => rowOf(container, !flags.bool("no-trunc"), nowMs));
+    const rows = containers.map((container) => containerRow(container, !flags.bool("no-trunc"), nowMs));
     const spec = flags.bool("size") ? { ...table, defaultTable: `${table.defaultTable}\t{{.Size}}` } : table;
     await context.out(renderRows(spec, rows, format, process.stdout.isTTY));
     return 0;

@@ -1,0 +1,71 @@
+// Typed calls about what takes space: disk usage, and prune of everything. Source: Docker Engine API 1.51.
+
+import type { ContainerSummary } from "../spec/docker/container.ts";
+import type { ImageSummary } from "../spec/docker/image.ts";
+import type { Client } from "./client.ts";
+import { renderFilters, type FilterArgs } from "./filters.ts";
+
+export interface VolumeUsage {
+  readonly Name?: string;
+  /** -1 where the daemon does not know. */
+  readonly UsageData?: { readonly Size?: number; readonly RefCount?: number } | null;
+}
+
+export interface BuildCacheUsage {
+  readonly ID?: string;
+  readonly Type?: string;
+  readonly Size?: number;
+  /** RFC 3339 */
+  readonly CreatedAt?: string;
+  readonly LastUsedAt?: string | null;
+  readonly UsageCount?: number;
+  readonly InUse?: boolean;
+  readonly Shared?: boolean;
+}
+
+/** GET /system/df. Sizes in bytes. */
+export interface DiskUsage {
+  readonly LayersSize?: number;
+  readonly Images?: readonly ImageSummary[] | null;
+  readonly Containers?: readonly ContainerSummary[] | null;
+  readonly Volumes?: readonly VolumeUsage[] | null;
+  readonly BuildCache?: readonly BuildCacheUsage[] | null;
+  /** gantryd's own. */
+  readonly LayersReclaimable?: number;
+  /** gantryd's own: blobs of images as registries have them. */
+  readonly Content?: {
+    readonly Count: number;
+    readonly Active: number;
+    readonly Size: number;
+    readonly Reclaimable: number;
+  };
+}
+
+export function diskUsage(client: Client): Promise<DiskUsage> {
+  return client.json("GET", "/system/df");
+}
+
+export async function pruneNetworks(client: Client, filters: FilterArgs): Promise<readonly string[]> {
+  const { NetworksDeleted } = await client.json<{ readonly NetworksDeleted: readonly string[] | null }>(
+    "POST",
+    "/networks/prune",
+    { query: { filters: renderFilters(filters) } },
+  );
+  return NetworksDeleted ?? [];
+}
+
+/** Anonymous volumes that no container uses. */
+export function pruneVolumes(
+  client: Client,
+  filters: FilterArgs,
+): Promise<{ readonly VolumesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }> {
+  return client.json("POST", "/volumes/prune", { query: { filters: renderFilters(filters) } });
+}
+
+export function pruneBuildCache(
+  client: Client,
+  all: boolean,
+  filters: FilterArgs,
+): Promise<{ readonly CachesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }> {
+  return client.json("POST", "/build/prune", { query: { all: all ? 1 : undefined, filters: renderFilters(filters) } });
+}
