@@ -82,8 +82,11 @@ class FileContentStore implements ContentStore {
     };
     try {
       for (const { digest, mediaType } of blobs) {
-        if (this.#sizes.has(digest) || made.has(digest)) continue;
+        if (made.has(digest)) continue;
         const size = this.#ingests.size(digest);
+        const known = this.#sizes.get(digest);
+        // One whose file was lost is brought back.
+        if (known !== undefined && (size === undefined || (await this.#isThere(digest, known)))) continue;
         if (size === undefined) throw new EngineError("DataLoss", `place blob ${digest}: it was not fetched`);
         made.set(digest, { size, mediaType });
         await this.#ingests.link(digest, this.#path(digest));

@@ -20,6 +20,7 @@ import { type ListRequest, listImages } from "./list.ts";
 import { type LoadOptions, loadArchive } from "./load.ts";
 import { commitLayer } from "./commit.ts";
 import { measureImages } from "./disk-usage.ts";
+import { PullShare } from "./pull-share.ts";
 import { pullImages } from "./pull.ts";
 import { PushShare } from "./push-slots.ts";
 import { pushImages } from "./push.ts";
@@ -85,6 +86,7 @@ export async function createImages(deps: CreateImagesDeps): Promise<Images> {
 class EngineImages implements Images {
   readonly #deps: ImagesDeps;
   readonly #records: ImageRecords;
+  readonly #pulls: PullShare;
   readonly #pushes: PushShare;
   readonly #holds = new ImageHolds();
   #pruning = false;
@@ -92,6 +94,7 @@ class EngineImages implements Images {
   constructor(deps: ImagesDeps, records: ImageRecords) {
     this.#deps = deps;
     this.#records = records;
+    this.#pulls = new PullShare(deps);
     this.#pushes = new PushShare(() => deps.transfers().maxConcurrentUploads);
   }
 
@@ -144,7 +147,10 @@ class EngineImages implements Images {
   }
 
   pull(request: Parameters<Images["pull"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {
-    return reportProgress((tell, signal) => pullImages(this.#deps, this.#records, request, tell, signal), signal);
+    return reportProgress(
+      (tell, signal) => pullImages(this.#deps, this.#records, this.#pulls, request, tell, signal),
+      signal,
+    );
   }
 
   push(request: Parameters<Images["push"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {

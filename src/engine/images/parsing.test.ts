@@ -102,6 +102,7 @@ describe("renderProgress", () => {
       renderProgress("Loading layer", "x", 1_996_800, 1_996_800).progress,
       `[${"=".repeat(50)}>]  1.997MB/1.997MB`,
     );
+    assert.equal(renderProgress("Extracting", "x", 122, 122).progress, `[${"=".repeat(50)}>]     122B/122B`);
   });
 });
 

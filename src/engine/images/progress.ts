@@ -9,6 +9,6 @@ const barLength = 50;
 export function renderProgress(status: string, id: string, current: number, total: number): ProgressMessage {
   const done = total === 0 ? barLength : Math.floor((Math.min(current, total) / total) * barLength);
   const bar = `${"=".repeat(done)}>${" ".repeat(Math.max(0, barLength - done))}`;
-  const progress = `[${bar}]  ${renderHumanSize(current)}/${renderHumanSize(total)}`;
+  const progress = `[${bar}] ${renderHumanSize(current).padStart(8)}/${renderHumanSize(total)}`;
   return { status, id, progressDetail: { current, total }, progress };
 }

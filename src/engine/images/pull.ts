@@ -1,16 +1,165 @@
-// docker pull.
-import { EngineError } from "../../base/errors.ts";
+// docker pull: reference → index → manifest → config → layers, and one commit for each tag. Lines and texts are those of dockerd's
+// classic image store.
+
+import { chainIdsOf } from "../../base/digest.ts";
+import { failpoint } from "../../base/failpoint.ts";
+import { isEngineError } from "../../base/errors.ts";
+import { type Named, familiarRepository, renderFamiliar, renderReference, withTag } from "../../base/reference.ts";
+import type { Repository } from "../../distribution/index.ts";
+import { type ExactPlatform, completePlatform } from "../../spec/oci/platform-order.ts";
+import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
 import type { ProgressMessage } from "../api/ports.ts";
 import type { ImagesDeps } from "./images.ts";
 import type { Images } from "./index.ts";
-import type { ImageRecords } from "./records.ts";
+import { parsePullReference } from "./plan-pull.ts";
+import { commitPull, imageIdOf, isPulled } from "./pull-commit.ts";
+import { countKnown, pullLayers } from "./pull-layers.ts";
+import { type ResolvedPull, fetchTarget, resolvePull } from "./pull-resolve.ts";
+import { type PullShare, maxDownloadAttempts } from "./pull-share.ts";
+import { type ImageRecord, type ImageRecords } from "./records.ts";
+import { deleteUnneeded } from "./use.ts";
 
+// Others may delete, between two looks, what was counted on.
+const maxCommits = 3;
+
+/**
+ * Pulls a reference, or all tags of a repository.
+ *
+ * @throws see Repository.manifest for what the registry refuses, parsePullReference, checkManifest, pullLayers
+ */
 export async function pullImages(
-  _deps: ImagesDeps,
-  _records: ImageRecords,
-  _request: Parameters<Images["pull"]>[0],
-  _tell: (message: ProgressMessage) => void,
-  _signal: AbortSignal,
+  deps: ImagesDeps,
+  records: ImageRecords,
+  share: PullShare,
+  request: Parameters<Images["pull"]>[0],
+  tell: (message: ProgressMessage) => void,
+  signal: AbortSignal,
 ): Promise<void> {
-  throw new EngineError("NotImplemented", "pull");
+  const named = parsePullReference(request.image, request.tag);
+  const platform = request.platform === undefined || request.platform === "" ? undefined : request.platform;
+  const asked = platform === undefined ? undefined : parsePlatform(platform);
+  const repository = await deps.distribution.repository(named, "pull", request.credentials, signal);
+  const pull = new ImagePull(deps, records, share, repository, completePlatform(asked), tell);
+  let isNewer = false;
+  if (named.tag !== undefined || named.digest !== undefined) isNewer = await pull.run(named, signal);
+  else {
+    for await (const tag of repository.tags(signal)) {
+      const changed = await pull.run(withTag(named, tag), signal);
+      isNewer ||= changed;
+    }
+  }
+  const shown = renderFamiliar(named);
+  tell({ status: `Status: ${isNewer ? "Downloaded newer image" : "Image is up to date"} for ${shown}` });
+  const image = records.byReference(renderReference(named));
+  if (image !== undefined && asked !== undefined && !matchesPlatform(image.config, asked))
+    tell({
+      status:
+        `WARNING: image with reference ${shown} was found but its platform (${renderPlatform(image.config)}) ` +
+        `does not match the specified platform (${renderPlatform(asked)})`,
+    });
+  announce(deps, named, image);
+}
+
+/** dockerd names the reference where other events of images have the id. */
+function announce(deps: ImagesDeps, named: Named, image: ImageRecord | undefined): void {
+  deps.events.publish({
+    type: "image",
+    action: "pull",
+    id: renderFamiliar(named),
+    attributes: { ...image?.config.config?.Labels, name: familiarRepository(named) },
+  });
+}
+
+/** One repository's images for one platform. */
+class ImagePull {
+  readonly #deps: ImagesDeps;
+  readonly #records: ImageRecords;
+  readonly #share: PullShare;
+  readonly #repository: Repository;
+  readonly #platform: ExactPlatform;
+  readonly #tell: (message: ProgressMessage) => void;
+
+  constructor(
+    deps: ImagesDeps,
+    records: ImageRecords,
+    share: PullShare,
+    repository: Repository,
+    platform: ExactPlatform,
+    tell: (message: ProgressMessage) => void,
+  ) {
+    this.#deps = deps;
+    this.#records = records;
+    this.#share = share;
+    this.#repository = repository;
+    this.#platform = platform;
+    this.#tell = tell;
+  }
+
+  /** @returns whether the reference means another image now */
+  async run(named: Named, signal: AbortSignal): Promise<boolean> {
+    // A digest decides; its repository is asked all the same, whatever is here (T09).
+    const target = await fetchTarget(this.#repository, named.digest ?? named.tag ?? "latest", signal);
+    const id = named.digest === undefined ? (named.tag ?? "latest") : renderFamiliar(named);
+    this.#tell({ status: `Pulling from ${named.path}`, id });
+    const { content } = this.#deps;
+    const resolved = await resolvePull(this.#repository, content, target, this.#platform, maxDownloadAttempts, signal);
+    const byDigest: Named = { ...named, tag: undefined, digest: resolved.target };
+    const references = named.digest === undefined ? [named, byDigest] : [byDigest];
+    const before = this.#records.byReference(renderReference(named));
+    if (!isPulled(this.#deps, this.#records, resolved, references)) await this.#make(resolved, references, signal);
+    this.#tell({ status: `Digest: ${resolved.target}` });
+    return before?.id !== imageIdOf(resolved);
+  }
+
+  async #make(resolved: ResolvedPull, references: readonly Named[], signal: AbortSignal): Promise<void> {
+    const { snapshots } = this.#deps;
+    for (let attempt = 1; ; attempt++) {
+      // The last attempt fetches what it would otherwise count on.
+      const known = attempt < maxCommits ? countKnown(snapshots, resolved.layers) : 0;
+      try {
+        await this.#attempt(resolved, references, known, signal);
+        return;
+      } catch (error) {
+        if (attempt === maxCommits || !isEngineError(error, "DataLoss")) throw error;
+      }
+    }
+  }
+
+  async #attempt(
+    resolved: ResolvedPull,
+    references: readonly Named[],
+    known: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const blobs = [imageIdOf(resolved), resolved.manifest.digest, ...resolved.layers.map((it) => it.descriptor.digest)];
+    const top = chainIdsOf(resolved.layers.slice(0, known).map(({ diffId }) => diffId)).at(-1);
+    const release = this.#records.use({ top, blobs });
+    let isCommitted = false;
+    try {
+      const quiet = this.#records.get(imageIdOf(resolved)) !== undefined && known === resolved.layers.length;
+      await using layers = await pullLayers(
+        this.#deps,
+        this.#share,
+        {
+          repository: this.#repository,
+          layers: resolved.layers,
+          known,
+          // Of an image that is here, dockerd says nothing.
+          tell: quiet ? () => undefined : this.#tell,
+        },
+        signal,
+      );
+      await failpoint("images.pull.fetched");
+      await commitPull(this.#deps, this.#records, {
+        resolved,
+        references,
+        layers: resolved.layers.map((layer) => ({ diffId: layer.diffId, staged: layers.stagedOf(layer) })),
+      });
+      isCommitted = true;
+    } finally {
+      release();
+      // Its image may have been deleted meanwhile.
+      if (!isCommitted) await deleteUnneeded(this.#deps, this.#records, blobs);
+    }
+  }
 }

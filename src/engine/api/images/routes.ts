@@ -8,6 +8,7 @@ import { parseFilters } from "../filters.ts";
 import { sendProgress } from "../progress.ts";
 import type { Engine, Filters } from "../ports.ts";
 import { type Route, route } from "../router.ts";
+import { pullImage } from "./pull.ts";
 import { renderImage, renderImages } from "./render.ts";
 
 /** An upload that brings nothing for so long is given up. */
@@ -74,12 +75,8 @@ async function create(exchange: Exchange, engine: Engine): Promise<void> {
   const { query } = exchange;
   const platform = query.text("platform");
   if (platform !== "") checkPlatform(platform);
+  if (query.text("fromImage") !== "") return pullImage(exchange, engine);
   const source = query.text("fromSrc");
-  if (query.text("fromImage") !== "")
-    throw new EngineError(
-      "NotImplemented",
-      'pull is not supported yet: bring the image with "docker load" or "docker import"',
-    );
   if (source === "") throw new EngineError("InvalidParameter", "one of fromImage and fromSrc must be given");
   if (source !== "-")
     throw new EngineError(

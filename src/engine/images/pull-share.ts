@@ -1,0 +1,24 @@
+// What all pulls of an engine share.
+
+import type { ImagesDeps } from "./images.ts";
+import { Downloads } from "./pull-downloads.ts";
+import { Slots } from "./push-slots.ts";
+
+/** So many layers are unpacked at once: each of them occupies a thread of Node's pool and a process. */
+const maxUnpacks = 3;
+/** Of one connection after another that brings nothing new; dockerd's. */
+export const maxDownloadAttempts = 5;
+
+/** One of these for each image room. */
+export class PullShare {
+  readonly downloads: Downloads;
+  readonly unpacks = new Slots(() => maxUnpacks);
+
+  constructor(deps: Pick<ImagesDeps, "content" | "transfers">) {
+    this.downloads = new Downloads({
+      content: deps.content,
+      maxConcurrent: () => deps.transfers().maxConcurrentDownloads,
+      maxAttempts: maxDownloadAttempts,
+    });
+  }
+}
