@@ -107,7 +107,7 @@ static void emit_member(char type, const struct stat *st, uint64_t size, const c
 
 // An empty file called `.wh.` and what it hides; in the directory that `path` names, or of the name that `path` ends with.
 static void emit_whiteout(const struct stat *of, const char *name) {
-  const struct stat st = {.st_mode = S_IFREG, .st_mtim = {.tv_sec = of->st_mtim.tv_sec}};
+  const struct stat st = {.st_mode = S_IFREG | 0600, .st_mtim = {.tv_sec = of->st_mtim.tv_sec}};
   size_t length = strlen(path), start = strcmp(name, ".wh..opq") == 0 ? length : length - strlen(name);
   char kept[PATH_LIMIT];
   strcpy(kept, path);
@@ -148,10 +148,17 @@ static void pack_node(const struct target *target, const struct stat *st) {
 
 static void pack_children(int fd);
 
-static void pack_directory(int fd, const struct stat *st) {
+// Closes `fd`.
+static void pack_directory(int fd, int parent, const char *name, const struct stat *st) {
   const struct target target = {.fd = fd};
-  emit_member('5', st, 0, NULL, read_xattrs(&target));
-  if (tree_kind == TREE_LAYER && is_opaque(fd)) emit_whiteout(st, ".wh..opq");
+  bool opaque = tree_kind == TREE_LAYER && is_opaque(fd);
+  size_t records_size = read_xattrs(&target);
+  if (tree_kind == TREE_LAYER && !opaque && records_size == 0 && is_made(parent, name, path, st)) {
+    close(fd);
+    return;
+  }
+  emit_member('5', st, 0, NULL, records_size);
+  if (opaque) emit_whiteout(st, ".wh..opq");
   pack_children(fd);
 }
 
@@ -175,8 +182,10 @@ static void pack_child(int parent, const char *name) {
   if (is_whiteout(&target, &st)) {
     if (tree_kind == TREE_LAYER) emit_whiteout(&st, name);
   } else if (S_ISDIR(st.st_mode)) {
-    pack_directory(target.fd, &st);
-    return; // pack_children closed it
+    pack_directory(target.fd, parent, name, &st);
+    return;
+  } else if (tree_kind == TREE_LAYER && is_made(parent, name, path, &st)) {
+    // Not the container's.
   } else if (S_ISREG(st.st_mode) && target.fd >= 0) {
     pack_file(target.fd, &st, read_xattrs(&target));
   } else if (!S_ISSOCK(st.st_mode) && target.fd < 0) {

@@ -1,5 +1,5 @@
 // gantry-pack recipe LAYER: the tar from which the directory LAYER (fs, recipe, aside) was unpacked, byte for byte.
-// gantry-pack diff UPPER: an overlay's upper directory as a layer's tar, with whiteouts.
+// gantry-pack diff UPPER [LOWER …]: an overlay's upper directory as a layer's tar, with whiteouts, without what the engine made.
 // gantry-pack export UPPER LOWER …: the merged view of these directories, the top-most first, as a tar.
 // All write to stdout. Exit: 1 the layer is damaged, 2 a limit, 3 the system failed; one line on stderr says what. When the
 // reader has gone: 4, and nothing is said.
@@ -23,10 +23,13 @@ int main(int argc, char **argv) {
   // A descriptor for every level of a tree.
   set_limit(RLIMIT_NOFILE, 2 * PATH_LIMIT);
   if (argc == 3 && strcmp(argv[1], "recipe") == 0) pack_recipe(argv[2]);
-  else if (argc == 3 && strcmp(argv[1], "diff") == 0) pack_tree(mount_tree(argv[2]), TREE_LAYER);
+  else if (argc >= 3 && strcmp(argv[1], "diff") == 0) {
+    set_lower(argv + 3, (size_t)argc - 3);
+    pack_tree(mount_tree(argv[2]), TREE_LAYER);
+  }
   // An overlay needs two directories; one alone shows what it holds.
   else if (argc == 3 && strcmp(argv[1], "export") == 0) pack_tree(mount_tree(argv[2]), TREE_WHOLE);
   else if (argc > 3 && strcmp(argv[1], "export") == 0) pack_tree(mount_overlay(argv + 2, (size_t)argc - 2), TREE_WHOLE);
-  else fail(EXIT_SYSTEM, "usage: gantry-pack recipe LAYER | diff UPPER | export UPPER [LOWER …]");
+  else fail(EXIT_SYSTEM, "usage: gantry-pack recipe LAYER | diff UPPER [LOWER …] | export UPPER [LOWER …]");
   return 0;
 }

@@ -1,6 +1,6 @@
 // gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
 // (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
-// pack-links.c (hard links), pack-mount.c (how the tree is made visible).
+// pack-links.c (hard links), pack-made.c (what is the engine's own in a root), pack-mount.c (how the tree is made visible).
 #ifndef GANTRY_PACK_H
 #define GANTRY_PACK_H
 
@@ -55,5 +55,9 @@ size_t pax_record(unsigned char *to, size_t room, const char *path, const char *
 // pack-links.c
 // The first path of a file with several names; NULL: this is the first, and remembered.
 const char *first_name(const struct stat *st, const char *path);
+
+// pack-made.c: whether the member of a writable layer is the engine's own, and as the engine made it.
+void set_lower(char *const *directories, size_t count);
+bool is_made(int parent, const char *name, const char *path, const struct stat *st);
 
 #endif

@@ -201,6 +201,24 @@ describe("writable layers", () => {
     ]);
   });
 
+  const made =
+    "touch .dockerenv; mkdir -p dev proc sys etc; touch etc/hosts etc/hostname etc/resolv.conf; ln -s /proc/mounts etc/mtab";
+
+  it("does not carry what the engine itself made to mount on", async () => {
+    const container = await writable(chain);
+    run(container.dirs, made);
+    assert.deepEqual((await commit(container.key, chain)).tar, Buffer.alloc(1024));
+    const changed = await writable(chain);
+    run(changed.dirs, `${made}; echo x > etc/issue; echo y > .dockerenv; chmod 700 dev`);
+    assert.deepEqual(list((await commit(changed.key, chain)).tar), [".dockerenv", "dev/", "etc/", "etc/issue"]);
+    const bare = await writable(undefined);
+    run(bare.dirs, made);
+    assert.deepEqual((await commit(bare.key, undefined)).tar, Buffer.alloc(1024));
+    const mode = await writable(chain);
+    run(mode.dirs, `${made}; chmod 711 etc`);
+    assert.deepEqual(list((await commit(mode.key, chain)).tar), ["etc/"]);
+  });
+
   it("carries the root only when its mode or owner are not an unpacked layer's own", async () => {
     const tar = await sameAgain("chmod 1700 .; chown 3:4 .");
     assert.deepEqual(list(tar), ["./"]);

@@ -72,8 +72,8 @@ export interface Snapshotter {
   /** Length of that tar, in bytes. @throws DataLoss as `tar` */
   tarBytes(chainId: ChainId): number;
   /**
-   * A writable layer as it is now, as a staged layer: what was added and changed, and whiteouts for what was deleted. The
-   * caller sees to it that nobody writes meanwhile, or accepts what it gets.
+   * A writable layer as it is now, as a staged layer: what was added and changed, and whiteouts for what was deleted, without
+   * the empty files and directories that the engine made to mount on. The caller sees to it that nobody writes meanwhile, or accepts what it gets.
    */
   stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer>;
   /** The whole file system of a writable layer over its chain, as one tar; mounts inside it are not in it. */

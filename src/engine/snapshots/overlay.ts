@@ -289,8 +289,8 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   async stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer> {
-    const { upper } = this.dirs(key);
-    const run = { args: ["diff", upper], subject: `writable layer of ${key}`, kind: "System" } as const;
+    const { upper, lower } = this.dirs(key);
+    const run = { args: ["diff", upper, ...lower], subject: `writable layer of ${key}`, kind: "System" } as const;
     return this.#staging.stage(packTar(this.#deps.packPath, run, signal), undefined, maxBytes, signal);
   }
 
