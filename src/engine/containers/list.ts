@@ -13,7 +13,8 @@ import { renderStatus } from "./status-text.ts";
 
 /** Newest first. @throws InvalidParameter, NotFound as parseListFilters */
 export async function listContainers(room: Room, request: ListContainersRequest): Promise<readonly ContainerSummary[]> {
-  const matches = await parseListFilters(request.filters, filterContext(room));
+  const context = filterContext(room);
+  const matches = await parseListFilters(request.filters, context);
   const limit = request.limit !== undefined && request.limit > 0 ? request.limit : undefined;
   // As in dockerd, a limit counts containers of all states.
   const all = request.all || limit !== undefined || impliesAll(request.filters);
@@ -21,30 +22,43 @@ export async function listContainers(room: Room, request: ListContainersRequest)
     .filter(({ record }) => (all || isActive(record.state.status)) && matches(record))
     .sort((a, b) => (a.record.created < b.record.created ? 1 : -1))
     .slice(0, limit);
+  const images = await namesToImages(found, context);
   const nowMs = performance.timeOrigin + performance.now();
-  if (!request.size) return found.map((container) => renderSummary(room, container, nowMs));
+  if (!request.size) return found.map((container) => renderSummary(room, container, images, nowMs));
   return Promise.all(
     found.map(async (container) => {
       const { writableBytes, totalBytes } = await room.deps.snapshots.usage(container.id);
       const sizes = { ...(writableBytes > 0 ? { SizeRw: writableBytes } : {}), SizeRootFs: totalBytes };
-      return renderSummary(room, container, nowMs, sizes);
+      return renderSummary(room, container, images, nowMs, sizes);
     }),
   );
+}
+
+/** What the names that containers were made of mean now: each is looked up once. */
+async function namesToImages(
+  containers: readonly Container[],
+  { imageOf }: FilterContext,
+): Promise<ReadonlyMap<string, string | undefined>> {
+  const names = new Set(containers.map(({ record }) => record.config.Image ?? ""));
+  return new Map(await Promise.all([...names].map(async (name) => [name, await imageOf(name)] as const)));
 }
 
 function renderSummary(
   room: Room,
   container: Container,
+  images: ReadonlyMap<string, string | undefined>,
   nowMs: number,
   sizes: ContainerSummary = {},
 ): ContainerSummary {
   const { record } = container;
   const { config, hostConfig, state } = record;
   const annotations = hostConfig.Annotations ?? {};
+  const name = config.Image ?? "";
   return {
     Id: record.id,
     Names: [`/${record.name}`],
-    Image: config.Image ?? "",
+    // A name that means another image now, or none, would lie.
+    Image: images.get(name) === record.imageId ? name : record.imageId,
     ImageID: record.imageId,
     Command: commandText(record),
     // Ours, so in UTC and whole: no need of nanoseconds and of numbers that hold them, a thousand times over.
