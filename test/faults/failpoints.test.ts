@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { buildBundle } from "../support/bundle.ts";
 import { TestDaemon } from "../support/daemon.ts";
 import { configOf, dockerArchive } from "../support/image-archives.ts";
+import { TestRegistry } from "../support/registry.ts";
 import { file, tarOf } from "../support/tar.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -35,7 +36,7 @@ const layer = tarOf(file("a", "a"));
 const archive = dockerArchive([{ config: configOf([layer]), layers: [layer], tags: ["fp:1"] }]);
 
 /** An image, and a container's life through every verb; an answer may be an error. Returns the answers' texts. */
-async function live(daemon: TestDaemon): Promise<string> {
+async function live(daemon: TestDaemon, registry: TestRegistry): Promise<string> {
   let said = "";
   const call = async (method: string, path: string, body?: unknown): Promise<{ readonly Id?: string }> => {
     const answer = await daemon.api(method, path, body);
@@ -44,6 +45,11 @@ async function live(daemon: TestDaemon): Promise<string> {
   };
   const config = { Image: "busybox", Cmd: ["sleep", "100000"], StopSignal: "SIGKILL" };
   await call("POST", "/images/load?quiet=1", archive);
+  await call("POST", `/images/fp:1/tag?repo=${registry.address}/fp&tag=1`);
+  await call("POST", `/images/${registry.address}/fp/push?tag=1`);
+  await call("DELETE", `/images/${registry.address}/fp:1`);
+  await call("POST", `/images/create?fromImage=${registry.address}/pulled&tag=1`);
+  await call("DELETE", `/images/${registry.address}/pulled:1`);
   await call("POST", "/containers/create?name=fp", config);
   await call("POST", "/containers/fp/start");
   const exec = await call("POST", "/containers/fp/exec", { Cmd: ["true"], AttachStdout: true });
@@ -93,14 +99,14 @@ test("there are failpoints between the steps of create, start, exec, stop and re
 });
 
 /** One fault, and what a daemon without faults makes of it. Returns whether it was met. */
-async function sweep(daemon: TestDaemon, name: string, kind: string): Promise<boolean> {
+async function sweep(daemon: TestDaemon, registry: TestRegistry, name: string, kind: string): Promise<boolean> {
   const context = `${kind} at ${name}`;
   const logged = daemon.log.length;
   const started = await daemon.start({ GANTRY_FAILPOINTS: `${name}=${kind}` }).then(
     () => true,
     () => false,
   );
-  const said = started ? await live(daemon).catch(() => "") : "";
+  const said = started ? await live(daemon, registry).catch(() => "") : "";
   const met =
     kind === "kill9" ? !(await answers(daemon)) : `${said}${daemon.log.slice(logged)}`.includes(`failpoint ${name}`);
   if (started) await daemon.kill9();
@@ -115,8 +121,10 @@ async function sweep(daemon: TestDaemon, name: string, kind: string): Promise<bo
   assert.equal((await daemon.api("POST", "/containers/fp/start")).status, 204, `${context}: start`);
   assert.equal((await daemon.api("POST", "/containers/fp/wait")).status, 200);
   assert.equal((await daemon.api("DELETE", "/containers/fp")).status, 204, `${context}: remove`);
-  const untagged = await daemon.api("DELETE", "/images/fp:1");
-  assert.ok([200, 404].includes(untagged.status), `${context}: rmi answers ${untagged.status} ${untagged.text}`);
+  for (const image of [`${registry.address}/pulled:1`, `${registry.address}/fp:1`, "fp:1"]) {
+    const untagged = await daemon.api("DELETE", `/images/${image}`);
+    assert.ok([200, 404].includes(untagged.status), `${context}: rmi answers ${untagged.status} ${untagged.text}`);
+  }
   await noFindings(daemon, `${context}, afterwards`);
   await daemon.stop();
   return met;
@@ -128,9 +136,11 @@ describe("failpoints", { concurrency: 2 }, () => {
       const reached: string[] = [];
       // One data root for all: what one fault leaves would be found by the next.
       await using daemon = new TestDaemon({ bundle: bundle.dir });
+      await using registry = await TestRegistry.start({ netns: daemon.netns });
+      await registry.pushImage("pulled", "1", { layers: [{ tar: tarOf(file("b", "b")) }, { tar: layer }] });
       await daemon.start();
       await daemon.stop();
-      for (const name of names) if (await sweep(daemon, name, kind)) reached.push(name);
+      for (const name of names) if (await sweep(daemon, registry, name, kind)) reached.push(name);
       t.diagnostic(`${reached.length} of ${names.length} failpoints met with ${kind}`);
       // A delay leaves no trace by which it could be known.
       if (!kind.startsWith("delay"))
