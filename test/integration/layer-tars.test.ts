@@ -255,6 +255,20 @@ describe("the snapshotter", () => {
     assert.throws(() => room.snapshots.tarBytes(id), { kind: "DataLoss" });
   });
 
+  it("refuses layers larger than the configuration allows, and leaves nothing", async () => {
+    const small = await ImageRoom.open({ maxLayerBytes: 1 << 20 });
+    try {
+      const tar = tarOf(file("a", Buffer.alloc(2 << 20)));
+      await assert.rejects(
+        small.snapshots.stage(Readable.from([tar]), { claimed: undefined, maxBytes: 1 << 30 }, signal()),
+        { kind: "InvalidParameter", message: "the layer's files are larger than the 1048576 bytes allowed" },
+      );
+      assert.deepEqual(small.remains().tmp, []);
+    } finally {
+      await small.close();
+    }
+  });
+
   it("ends with Cancelled when it is aborted", async () => {
     const tar = tarOf(file("a", Buffer.alloc(32 << 20, "x")));
     const id = await room.snapshots.unpack(undefined, digestOf(tar), Readable.from([tar]), signal());

@@ -56,6 +56,7 @@ export class ImageRoom {
       logger,
       unpackPath,
       packPath,
+      maxLayerBytes,
       ...(maxEntries === undefined ? {} : { maxEntries }),
     });
     const distribution = createDistribution({

@@ -171,6 +171,7 @@ export async function assemble(
       logger,
       unpackPath: programs.unpack,
       packPath: programs.pack,
+      maxLayerBytes: config.maxLayerBytes || undefined,
     }),
     readEngineId(store),
   ]);

@@ -43,7 +43,8 @@ test("the socket and the pid file follow the exec root", () => {
 test("flags and file say the same things", () => {
   const byFlags = merge(
     `-H unix:///a -H unix:///b --default-ulimit nofile=1024:2048 --log-opt max-size=1m --label a=1 --mtu 1400 -D
-     --add-runtime x=/usr/bin/x --ip-forward=false --dns 1.1.1.1 --default-shm-size 128m`.split(/\s+/),
+     --add-runtime x=/usr/bin/x --ip-forward=false --dns 1.1.1.1 --default-shm-size 128m
+     --max-layer-size 20g`.split(/\s+/),
   );
   const byFile = merge([], {
     hosts: ["unix:///a", "unix:///b"],
@@ -56,10 +57,12 @@ test("flags and file say the same things", () => {
     "ip-forward": false,
     dns: ["1.1.1.1"],
     "default-shm-size": "128m",
+    "max-layer-size": "20g",
   });
   assert.deepEqual(byFlags, byFile);
   assert.deepEqual(Object.keys(byFlags.runtimes), ["crun", "runc", "x"]);
   assert.equal(byFlags.logLevel, "debug");
+  assert.deepEqual([byFlags.maxLayerBytes, merge([]).maxLayerBytes], [20 * 2 ** 30, 0]);
 });
 
 test("unknown keys are all named; those of dockerd are told from typos", () => {
@@ -143,6 +146,7 @@ test("flags with wrong values are refused by the parser, in pflag's words", () =
     "--add-runtime=foo": 'invalid argument "foo" for "--add-runtime" flag: invalid runtime argument: foo',
     "--default-ulimit=x": 'invalid argument "x" for "--default-ulimit" flag: invalid ulimit argument: x',
     "--label=x": 'invalid argument "x" for "--label" flag: bad attribute format: x',
+    "--max-layer-size=-1": 'invalid argument "-1" for "--max-layer-size" flag: invalid size: \'-1\'',
     "--default-shm-size=x": 'invalid argument "x" for "--default-shm-size" flag: invalid size: \'x\'',
     "--dns=x": 'invalid argument "x" for "--dns" flag: invalid string being converted to IP address: x',
   };

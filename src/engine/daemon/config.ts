@@ -77,6 +77,8 @@ export interface DaemonConfig {
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
   readonly maxDownloadAttempts: number;
+  /** Of the files of one unpacked layer; 0 for what the disk has. */
+  readonly maxLayerBytes: number;
   /** undefined for the one that Gantry brings, "" for none. */
   readonly embeddedImage: string | undefined;
 }
@@ -308,6 +310,7 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
     maxConcurrentDownloads: merged.int("max-concurrent-downloads"),
     maxConcurrentUploads: merged.int("max-concurrent-uploads"),
     maxDownloadAttempts: merged.int("max-download-attempts"),
+    maxLayerBytes: parseRamBytes(merged.string("max-layer-size")),
     embeddedImage: merged.isSet("embedded-image") ? merged.string("embedded-image") : undefined,
   };
   if (debug) parseLogLevel(merged.string("log-level"));

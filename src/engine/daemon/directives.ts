@@ -296,6 +296,18 @@ export const directives: readonly Directive[] = [
     reloads: true,
   },
   {
+    flag: {
+      name: "max-layer-size",
+      kind: "string",
+      valueName: "bytes",
+      usage: "Set the max size of one unpacked layer, 0 for what the disk has",
+      default: "0",
+      complain: complainAboutSize,
+    },
+    key: "max-layer-size",
+    type: "size",
+  },
+  {
     flag: { name: "mtu", kind: "int", usage: 'Set the MTU for the default "bridge" network', default: "1500" },
     key: "mtu",
     type: "int",

@@ -37,6 +37,8 @@ export interface SnapshotterDeps {
   readonly unpackPath: string;
   /** Path of gantry-pack. */
   readonly packPath: string;
+  /** Of the files of one layer, whatever the caller of `stage` allows; undefined for no limit of its own. */
+  readonly maxLayerBytes?: number | undefined;
   /** Members of one layer; 2,000,000 without it. */
   readonly maxEntries?: number;
   /** Components of a path in a layer; 1024 without it. */
@@ -197,7 +199,7 @@ class OverlaySnapshotter implements Snapshotter {
     options: { readonly claimed: DiffId | undefined; readonly maxBytes: number },
     signal: AbortSignal,
   ): Promise<StagedLayer> {
-    return this.#staging.stage(tar, options.claimed, options.maxBytes, signal);
+    return this.#staging.stage(tar, options.claimed, this.#atMost(options.maxBytes), signal);
   }
 
   async place(
@@ -291,7 +293,7 @@ class OverlaySnapshotter implements Snapshotter {
   async stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer> {
     const { upper, lower } = this.dirs(key);
     const run = { args: ["diff", upper, ...lower], subject: `writable layer of ${key}`, kind: "System" } as const;
-    return this.#staging.stage(packTar(this.#deps.packPath, run, signal), undefined, maxBytes, signal);
+    return this.#staging.stage(packTar(this.#deps.packPath, run, signal), undefined, this.#atMost(maxBytes), signal);
   }
 
   export(key: string, signal: AbortSignal): Readable {
@@ -365,6 +367,10 @@ class OverlaySnapshotter implements Snapshotter {
 
   #isThere(layer: Layer): boolean {
     return existsSync(this.#directories.fs(layer.dir));
+  }
+
+  #atMost(maxBytes: number): number {
+    return Math.min(maxBytes, this.#deps.maxLayerBytes ?? Infinity);
   }
 
   #packable(chainId: ChainId): Layer & { readonly tarBytes: number } {
