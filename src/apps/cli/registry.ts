@@ -258,6 +258,43 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
     },
   ],
   [
+    "manifest",
+    {
+      short: "Manage manifests and manifest lists in registries",
+      commands: new Map<string, CommandEntry>([
+        [
+          "annotate",
+          entry(
+            "Correct the platform of an image in a local manifest list",
+            ["manifest annotate"],
+            () => import("./commands/manifest-annotate.ts"),
+          ),
+        ],
+        [
+          "create",
+          entry(
+            "Make a local manifest list, to be annotated and pushed",
+            ["manifest create"],
+            () => import("./commands/manifest-create.ts"),
+          ),
+        ],
+        [
+          "inspect",
+          entry(
+            "Show a manifest or a manifest list",
+            ["manifest inspect"],
+            () => import("./commands/manifest-inspect.ts"),
+          ),
+        ],
+        [
+          "push",
+          entry("Send a manifest list to a registry", ["manifest push"], () => import("./commands/manifest-push.ts")),
+        ],
+        ["rm", entry("Remove local manifest lists", ["manifest rm"], () => import("./commands/manifest-rm.ts"))],
+      ]),
+    },
+  ],
+  [
     "network",
     {
       short: "Manage networks",
