@@ -1,4 +1,4 @@
-// Records what the real docker CLI sends for command lines of `run`, `create` and `exec`: a tiny HTTP server stands in for the
+// Records what the real docker CLI sends for command lines of `run`, `create`, `exec` and the commands about images: a tiny HTTP server stands in for the
 // daemon. The result is committed (src/apps/cli/testdata/requests.json), so that the tests need no docker CLI.
 // Usage: node tools/record-cli-requests.ts   (docker CLI 28 on PATH)
 
@@ -13,6 +13,8 @@ interface Recording {
   readonly method?: string;
   readonly url?: string;
   readonly body?: unknown;
+  /** X-Registry-Auth, decoded. */
+  readonly registryAuth?: unknown;
   readonly exitCode?: number;
   readonly stderr?: string;
 }
@@ -35,7 +37,7 @@ function parseBody(text: string): unknown {
 }
 
 async function record(argv: readonly string[], socket: string, cwd: string): Promise<Recording> {
-  let seen: { method: string; url: string; body: unknown } | undefined;
+  let seen: { method: string; url: string; body: unknown; registryAuth: unknown } | undefined;
   const server = createServer((request: IncomingMessage, response: ServerResponse) => {
     void (async () => {
       const body = await readBody(request);
@@ -47,7 +49,9 @@ async function record(argv: readonly string[], socket: string, cwd: string): Pro
       if (url === "/info") return response.end(JSON.stringify({ OSType: "linux" }));
       if (/^\/containers\/[^/]+\/json/.test(url))
         return response.end(JSON.stringify({ Id: "c", State: {}, Config: {} }));
-      seen ??= { method: request.method ?? "", url, body: parseBody(body) };
+      const auth = request.headers["x-registry-auth"];
+      const registryAuth = typeof auth === "string" ? parseBody(Buffer.from(auth, "base64url").toString()) : undefined;
+      seen ??= { method: request.method ?? "", url, body: parseBody(body), registryAuth };
       response.statusCode = 418;
       return response.end(JSON.stringify({ message: "recorded" }));
     })();
@@ -56,7 +60,7 @@ async function record(argv: readonly string[], socket: string, cwd: string): Pro
   const child = spawn("docker", ["-H", `unix://${socket}`, ...argv], {
     cwd,
     stdio: ["ignore", "ignore", "pipe"],
-    env: { PATH: process.env["PATH"], HOME: cwd, FROM_HOST: "host value" },
+    env: { PATH: process.env["PATH"], HOME: cwd, DOCKER_CONFIG: cwd, FROM_HOST: "host value" },
   });
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString("utf8")));

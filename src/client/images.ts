@@ -28,8 +28,9 @@ export interface HistoryItem {
 }
 
 function pathOf(name: string, action: string): string {
-  // Slashes of a repository are part of the path; everything else is encoded.
-  return `/images/${name.split("/").map(segment).join("/")}${action}`;
+  // Slashes of a repository are part of the path, and so are colons and @; everything else is encoded.
+  const shown = (part: string): string => segment(part).replaceAll("%3A", ":").replaceAll("%40", "@");
+  return `/images/${name.split("/").map(shown).join("/")}${action}`;
 }
 
 export function listImages(

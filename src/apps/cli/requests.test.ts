@@ -14,6 +14,7 @@ interface Recording {
   readonly method?: string;
   readonly url?: string;
   readonly body?: unknown;
+  readonly registryAuth?: unknown;
   readonly exitCode?: number;
   readonly stderr?: string;
 }
@@ -34,6 +35,7 @@ interface Seen {
   readonly method: string;
   readonly url: string;
   readonly body: unknown;
+  readonly registryAuth: unknown;
 }
 
 let directory = "";
@@ -58,7 +60,10 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
   if (url === "/_ping") response.end();
   else if (/^\/containers\/[^/]+\/json/.test(url)) response.end(JSON.stringify({ Id: "c", State: {}, Config: {} }));
   else {
-    seen ??= { method: request.method ?? "", url, body: parseBody(Buffer.concat(chunks).toString("utf8")) };
+    const auth = request.headers["x-registry-auth"];
+    const registryAuth = typeof auth === "string" ? parseBody(Buffer.from(auth, "base64url").toString()) : undefined;
+    const body = parseBody(Buffer.concat(chunks).toString("utf8"));
+    seen ??= { method: request.method ?? "", url, body, registryAuth };
     response.statusCode = 418;
     response.end(JSON.stringify({ message: "recorded" }));
   }
@@ -87,7 +92,7 @@ async function run(argv: readonly string[]): Promise<{ exitCode: number; stderr:
   let stderr = "";
   const err = (text: string | Buffer): void => void (stderr += text.toString());
   const exitCode = await main(["-H", `unix://${join(directory, "api.sock")}`, ...argv], {
-    env: { FROM_HOST: "host value" },
+    env: { FROM_HOST: "host value", DOCKER_CONFIG: directory },
     out: async () => undefined,
     err,
     errDrained: async (text) => err(text),
@@ -109,6 +114,7 @@ function normalize(request: Recording | Seen): unknown {
     path: url.pathname,
     query: [...url.searchParams].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)),
     body,
+    registryAuth: request.registryAuth,
   };
 }
 

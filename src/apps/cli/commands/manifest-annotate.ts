@@ -20,7 +20,7 @@ export const command: Command = {
     const store = new ManifestStore(context.configDir);
     const target = parseManifestReference(list).whole;
     const { whole } = parseManifestReference(name);
-    if (!store.has(target, whole)) throw new CliError(`manifest for image ${whole} does not exist in ${target}`);
+    if (!store.has(target, whole)) throw new CliError(`manifest for image ${name} does not exist in ${list}`);
     const changed = annotate(store.get(target, whole), {
       os: flags.string("os"),
       architecture: flags.string("arch"),
