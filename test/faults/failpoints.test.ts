@@ -47,6 +47,10 @@ async function live(daemon: TestDaemon, registry: TestRegistry): Promise<string>
   await call("POST", "/images/load?quiet=1", archive);
   await call("POST", `/images/fp:1/tag?repo=${registry.address}/fp&tag=1`);
   await call("POST", `/images/${registry.address}/fp/push?tag=1`);
+  await call("DELETE", "/images/fp:1");
+  await call("DELETE", `/images/${registry.address}/fp:1`);
+  await call("POST", `/images/create?fromImage=${registry.address}/fp&tag=1`);
+  await call("POST", `/images/${registry.address}/fp:1/tag?repo=fp&tag=1`);
   await call("DELETE", `/images/${registry.address}/fp:1`);
   await call("POST", `/images/create?fromImage=${registry.address}/pulled&tag=1`);
   await call("DELETE", `/images/${registry.address}/pulled:1`);

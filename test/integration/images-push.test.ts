@@ -311,12 +311,15 @@ describe("pulled and pushed elsewhere", () => {
     });
   }
 
-  test("layers that were not downloaded are fetched from where they came; without that the image gets a new manifest", async () => {
+  test("layers that were not downloaded and cannot be had make a new manifest, which is the image's from then on", async () => {
     await using daemon = await startDaemon();
     await using source = await TestRegistry.start({ netns: daemon.netns });
     await using target = await TestRegistry.start({ netns: daemon.netns });
     const layers = layersOf(2, 50_000);
-    const original = await source.pushImage("lib/x", "1", { layers: layers.map((tar) => ({ tar })) });
+    const original = await source.pushImage("lib/x", "1", {
+      layers: layers.map((tar) => ({ tar })),
+      config: { author: "somebody else than of local:1" },
+    });
     // The layers are here before the pull, which therefore downloads none.
     await load(daemon, layers, "local:1");
     assert.match(await daemon.dockerOk(["pull", `${source.address}/lib/x:1`]), /Already exists/);
