@@ -32,6 +32,11 @@ for (const [network, prefix] of [
 ] as const)
   local.addSubnet(network, prefix, "ipv6");
 
+const linkLocal = new BlockList();
+linkLocal.addSubnet("169.254.0.0", 16, "ipv4");
+linkLocal.addSubnet("fe80::", 10, "ipv6");
+linkLocal.addAddress("fd00:ec2::254", "ipv6");
+
 /** Loopback, link-local, private, multicast, and forms of IPv6 that hide an IPv4 address. Not an address: true. */
 export function isLocalAddress(address: string): boolean {
   const family = isIP(address);
@@ -51,9 +56,15 @@ export function isLocalHostText(host: string): boolean {
   return /(^|\.)localhost\.?$/i.test(host);
 }
 
+/** Where clouds keep their credentials: no registry leads there, not even a local one. */
+export function isLinkLocalText(host: string): boolean {
+  const family = isIP(host);
+  return family !== 0 && linkLocal.check(host.split("%", 1)[0] ?? "", family === 6 ? "ipv6" : "ipv4");
+}
+
 /** The refusal of a way that leads from the public into a local network. */
 export function localRefusal(host: string): Error {
-  return refused(`refused to follow the registry to ${host}: it is a local address, and the registry is not local`);
+  return refused(`refused to follow the registry to ${host}: a local address that is not the registry's`);
 }
 
 /** Resolves names as net.connect does, and gives it only addresses that are not local. */
@@ -62,7 +73,7 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
     if (error !== null) return callback(error, []);
     const allowed = found.filter(({ address }) => !isLocalAddress(address));
     const [first] = allowed;
-    if (first === undefined) return callback(localRefusal(hostname) as NodeJS.ErrnoException, []);
+    if (first === undefined) return callback(localRefusal(hostname), []);
     if (options.all === true) callback(null, allowed);
     else callback(null, first.address, first.family);
   });

@@ -4,14 +4,16 @@
 import { RemoteRepository } from "./repository.ts";
 import { download } from "./download.ts";
 import { planEndpoints } from "./endpoint.ts";
-import type { Distribution, DistributionDeps } from "./index.ts";
+import type { Distribution, DistributionConfig, DistributionDeps } from "./index.ts";
 import { login } from "./login.ts";
 import { search } from "./search.ts";
 import { TokenCache } from "./token.ts";
 import { Transport } from "./transport.ts";
 
 /** Makes the client. Nothing is connected to yet. */
-export function createDistribution({ config, logger }: DistributionDeps): Distribution {
+export function createDistribution(deps: DistributionDeps): Distribution {
+  const { logger } = deps;
+  const config = (): DistributionConfig => deps.config();
   const transport = new Transport();
   const tokens = new TokenCache(transport);
   return {

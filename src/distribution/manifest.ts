@@ -63,7 +63,7 @@ export function scopeOf(path: string, ...actions: readonly string[]): string {
 export function translatePullError(error: unknown, named: Named): unknown {
   if (!(error instanceof RegistryError)) return error;
   const { code, firstText } = error;
-  switch (firstText.includes(": ") ? code : undefined) {
+  switch (firstText.includes(": ") ? (code ?? "") : "") {
     case "DENIED":
       return error.restated(
         `pull access denied for ${familiarRepository(named)}, repository does not exist or may require 'docker login': ${firstText}`,

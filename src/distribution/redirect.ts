@@ -2,6 +2,7 @@
 // from a public registry never to a local address, and without credentials as soon as the origin differs.
 // Source: RFC 9110 section 15.4; threat T07.
 
+import { bareHost, isLinkLocalText, localRefusal } from "./address.ts";
 import { discard } from "./body.ts";
 import { refused } from "./errors.ts";
 import { type Answer, type Call, headerOf, type Transport, type Trust } from "./transport.ts";
@@ -25,6 +26,7 @@ export function parseLocation(location: string, from: URL, insecure: boolean): U
     throw refused(`refused to follow ${from.host} to ${to.protocol}//: only http and https are`);
   if (from.protocol === "https:" && to.protocol === "http:" && !insecure)
     throw refused(`refused to follow ${from.host} from https to http`);
+  if (to.host !== from.host && isLinkLocalText(bareHost(to))) throw localRefusal(bareHost(to));
   to.username = "";
   to.password = "";
   to.hash = "";

@@ -5,6 +5,7 @@
 
 import { EngineError } from "../base/errors.ts";
 import { parseJson } from "../spec/parse-json.ts";
+import { bareHost, isLinkLocalText, localRefusal } from "./address.ts";
 import { readErrorBody, readWhole } from "./body.ts";
 import { errorOfAnswer, refused, RegistryError } from "./errors.ts";
 import type { Credentials } from "./index.ts";
@@ -54,6 +55,7 @@ export function parseRealm(realm: string, registry: URL, insecure: boolean): URL
     url.protocol === "https:" || (url.protocol === "http:" && (insecure || registry.protocol === "http:"));
   if (!allowed)
     throw refused(`${registry.host}: refused to ask for a token at ${url.protocol}//${url.host}: https is needed`);
+  if (url.host !== registry.host && isLinkLocalText(bareHost(url))) throw localRefusal(bareHost(url));
   url.username = "";
   url.password = "";
   url.hash = "";

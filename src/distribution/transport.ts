@@ -137,6 +137,10 @@ export class Transport {
         clearTimeout(timer);
         flight.hasAnswer = true;
         const remote = message.socket.remoteAddress;
+        // An answer to half a request: its connection cannot be used again.
+        message.once("close", () => {
+          if (!request.writableFinished) request.destroy();
+        });
         resolve({
           call,
           status: message.statusCode ?? 0,
