@@ -30,6 +30,8 @@ export class FakeEngine implements Engine {
   tty = false;
   summaries: readonly ContainerSummary[] = [];
   logStream: Readable = Readable.from([]);
+  /** What save and export give. */
+  archive: () => Readable = () => Readable.from([]);
   waiting = Promise.withResolvers<ContainerWaitResponse>();
   waitSignal: AbortSignal | undefined;
   progress: readonly (ProgressMessage | Error)[] = [];
@@ -114,7 +116,7 @@ export class FakeEngine implements Engine {
     },
     export: async (id) => {
       await this.#called("containers.export", id);
-      return this.logStream;
+      return this.archive();
     },
     commit: async (id, request) => {
       await this.#called("containers.commit", id, request);
@@ -179,7 +181,10 @@ export class FakeEngine implements Engine {
       return [];
     },
     load: (archive, options) => this.#progress("images.load", [options], archive),
-    import: (archive, options) => this.#progress("images.import", [options], archive),
+    import: (source, options) =>
+      typeof source === "string"
+        ? this.#progress("images.import", [source, options], Readable.from([]))
+        : this.#progress("images.import", [options], source),
     tag: async (name, repository, tag) => this.#called("images.tag", name, repository, tag),
     remove: async (name, options) => {
       await this.#called("images.remove", name, options);
@@ -189,7 +194,7 @@ export class FakeEngine implements Engine {
     push: (request) => this.#progress("images.push", [request], Readable.from([])),
     save: async (names, platform) => {
       await this.#called("images.save", names, platform);
-      return this.logStream;
+      return this.archive();
     },
     prune: async (filters) => {
       await this.#called("images.prune", filters);

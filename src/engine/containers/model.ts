@@ -23,6 +23,8 @@ export interface TaskState {
   readonly finishedAt: string;
   /** The first process, while there is one: running and paused. */
   readonly init: ProcessIdentity | undefined;
+  /** Set while the engine itself pauses the container for a while: a daemon that finds it set wakes the container. */
+  readonly pausedFor?: "commit" | undefined;
 }
 
 export interface ContainerRecord {

@@ -20,10 +20,26 @@ export async function pauseContainer(room: Room, id: ContainerId): Promise<void>
     throw new EngineError("Conflict", `Container ${id} is restarting, wait until the container is running`);
   }
   if (status !== "running") throw new EngineError("Conflict", `container ${id} is not running`);
+  await pause(room, container);
+}
+
+/**
+ * To be called with the container locked, and running.
+ *
+ * @param pausedFor why the engine does so by itself; written down before, so that the container wakes even if the daemon is killed
+ */
+export async function pause(room: Room, container: Container, pausedFor?: "commit"): Promise<void> {
+  if (pausedFor !== undefined)
+    await room.commit(container, { ...container.record, state: { ...container.record.state, pausedFor } });
+  const { record } = container;
+  const { status } = record.state;
   await freezeCgroup(room.hierarchies, room.cgroupPath(record));
   try {
     await failpoint("container.pause.frozen");
-    await room.commit(container, { ...record, state: { ...record.state, status: nextStatus(status, "pause") } });
+    await room.commit(container, {
+      ...record,
+      state: { ...record.state, status: nextStatus(status, "pause"), pausedFor },
+    });
   } catch (error) {
     // What is frozen and not known to be could not even be killed.
     thawCgroup(room.hierarchies, room.cgroupPath(record));
@@ -47,7 +63,7 @@ export async function thaw(room: Room, container: Container): Promise<void> {
   await failpoint("container.unpause.thawed");
   await recordFact(room, container, {
     ...record,
-    state: { ...record.state, status: nextStatus(record.state.status, "unpause") },
+    state: { ...record.state, status: nextStatus(record.state.status, "unpause"), pausedFor: undefined },
   });
   room.announce(container, "unpause");
 }

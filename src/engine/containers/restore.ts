@@ -12,7 +12,7 @@ import { isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
-import { isFrozen } from "../kernel/cgroups.ts";
+import { isFrozen, thawCgroup } from "../kernel/cgroups.ts";
 import type { ProcessIdentity, Shim } from "../runtime/index.ts";
 import type { Change } from "../store/index.ts";
 import { cleanRuntime } from "./clean-runtime.ts";
@@ -109,7 +109,10 @@ async function adopt(
     ? withPauseOf(room, { ...before, state: { ...before.state, init } })
     : asStarted(before, init, nowRfc3339Nano());
   const changed =
-    !believed || record.state.status !== before.state.status || record.state.init?.pid !== before.state.init?.pid;
+    !believed ||
+    before.state.pausedFor !== undefined ||
+    record.state.status !== before.state.status ||
+    record.state.init?.pid !== before.state.init?.pid;
   if (changed) await room.commit(container, record, [{ delete: "ops", key: startOp(record.id) }]);
   const task = watch.begin(init);
   await restoreExecs(room, container, execs);
@@ -133,12 +136,26 @@ function asStarted(record: ContainerRecord, init: ProcessIdentity | undefined, s
   };
 }
 
-/** A crash may have come between the freezer and the record. */
+/** A crash may have come between the freezer and the record, or before a container was woken that the engine had paused. */
 function withPauseOf(room: Room, record: ContainerRecord): ContainerRecord {
+  if (record.state.pausedFor !== undefined) return woken(room, record);
   const frozen = isFrozen(room.hierarchies, room.cgroupPath(record));
   const { status } = record.state;
   if (frozen === (status === "paused")) return record;
   return { ...record, state: { ...record.state, status: nextStatus(status, frozen ? "pause" : "unpause") } };
+}
+
+function woken(room: Room, record: ContainerRecord): ContainerRecord {
+  thawCgroup(room.hierarchies, room.cgroupPath(record));
+  const { status } = record.state;
+  return {
+    ...record,
+    state: {
+      ...record.state,
+      status: status === "paused" ? nextStatus(status, "unpause") : status,
+      pausedFor: undefined,
+    },
+  };
 }
 
 async function restoreExecs(

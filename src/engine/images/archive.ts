@@ -1,12 +1,15 @@
 // Takes in the outer tar of an image archive in one pass: documents into memory (bounded), layers straight into gantry-unpack,
-// although which image they belong to is known only at the end. Each byte is hashed once and written once.
+// although which image they belong to is known only at the end. Compressed blobs are kept beside, as ingests, until it is known
+// whether a manifest wants them: what came compressed is pushed as it came.
 
 import { type Hash, createHash } from "node:crypto";
 import { type Digest, type DiffId, parseDiffId } from "../../base/digest.ts";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
+import type { ContentStore, Ingest } from "../content/index.ts";
 import type { Snapshotter, StagedLayer } from "../snapshots/index.ts";
 import { ByteSource, unexpectedEnd } from "./byte-source.ts";
 import { type Compression, decompress, detectCompression, magicLength, openCompressed } from "./compression.ts";
+import { KeptBlobs, deleteIngest } from "./kept-blobs.ts";
 import { maxDocumentBytes } from "../../spec/parse-json.ts";
 import { type TarMember, isTarHeader, readTar } from "./tar-reader.ts";
 
@@ -27,12 +30,13 @@ export interface ArchiveContents {
   /** @param path as a manifest names it; links are followed @throws InvalidParameter a path out of the archive */
   file(path: string): ArchiveFile | undefined;
   blob(digest: Digest): ArchiveFile | undefined;
-  /** Releases all layers. */
+  /** Releases all layers, and deletes the blobs that were kept and have not become an image's. */
   release(): Promise<void>;
 }
 
 export interface ReadArchiveDeps {
   readonly snapshots: Snapshotter;
+  readonly content: Pick<ContentStore, "ingest" | "has" | "isIngested">;
   /** Of one layer's files. */
   readonly maxLayerBytes: number;
   /** Bytes of a layer that have come; `id` is what is known of it so far. */
@@ -56,7 +60,7 @@ export async function readArchive(
   signal: AbortSignal,
 ): Promise<ArchiveContents> {
   const source = new ByteSource(await openCompressed(archive));
-  const contents = new Contents();
+  const contents = new Contents(deps);
   try {
     const start = await source.peek(512);
     if (start.length === 0) throw new EngineError("InvalidParameter", "the archive is empty");
@@ -67,7 +71,7 @@ export async function readArchive(
       signal.throwIfAborted();
       if (++members > maxMembers)
         throw new EngineError("InvalidParameter", `the archive has more than ${maxMembers} files`);
-      await contents.take(member, deps, signal);
+      await contents.take(member, signal);
     }
     await drain(source);
     return contents;
@@ -103,10 +107,17 @@ function cleanPath(path: string): string {
 }
 
 class Contents implements ArchiveContents {
+  readonly #deps: ReadArchiveDeps;
+  readonly #kept: KeptBlobs;
   readonly #files = new Map<string, ArchiveFile>();
   readonly #links = new Map<string, string>();
   readonly #blobs = new Map<Digest, ArchiveFile>();
   #documentsBytes = 0;
+
+  constructor(deps: ReadArchiveDeps) {
+    this.#deps = deps;
+    this.#kept = new KeptBlobs(deps.content);
+  }
 
   file(path: string): ArchiveFile | undefined {
     let clean = cleanPath(path);
@@ -127,15 +138,16 @@ class Contents implements ArchiveContents {
     for (const file of this.#files.values()) await file.layer?.release();
     this.#files.clear();
     this.#blobs.clear();
+    await this.#kept.discard();
   }
 
-  async take(member: TarMember, deps: ReadArchiveDeps, signal: AbortSignal): Promise<void> {
+  async take(member: TarMember, signal: AbortSignal): Promise<void> {
     const path = cleanPath(member.name);
     if (member.type === "hardlink") this.#links.set(path, cleanPath(member.linkName));
     if (member.type === "symlink" && !member.linkName.startsWith("/"))
       this.#links.set(path, cleanPath(`${path.split("/").slice(0, -1).join("/")}/${member.linkName}`));
     if (member.type !== "file") return;
-    const file = await this.#read(path, member, deps, signal);
+    const file = await this.#read(path, member, signal);
     const claimed = blobPath.exec(path)?.[1];
     if (claimed !== undefined && file.digest !== `sha256:${claimed}`) {
       await file.layer?.release();
@@ -150,14 +162,14 @@ class Contents implements ArchiveContents {
     this.#blobs.set(file.digest, file);
   }
 
-  async #read(path: string, member: TarMember, deps: ReadArchiveDeps, signal: AbortSignal): Promise<ArchiveFile> {
+  async #read(path: string, member: TarMember, signal: AbortSignal): Promise<ArchiveFile> {
     const start = await member.peek(512);
     const compression = detectCompression(start.subarray(0, magicLength));
-    const counted = countBytes(member, path, deps);
+    const counted = countBytes(member, path, this.#deps);
     if (member.sizeBytes === 0 && !path.endsWith(".tar")) return this.#readDocument(member, counted);
     if (compression === "none" && !isTarHeader(start) && member.sizeBytes > 0)
       return this.#readDocument(member, counted);
-    return readLayer(path, member, counted, compression, deps, signal);
+    return readLayer(path, member, counted, compression, this.#deps, this.#kept, signal);
   }
 
   async #readDocument(member: TarMember, body: AsyncIterable<Uint8Array>): Promise<ArchiveFile> {
@@ -204,6 +216,7 @@ async function readLayer(
   body: AsyncIterable<Uint8Array>,
   compression: Compression,
   deps: ReadArchiveDeps,
+  kept: KeptBlobs,
   signal: AbortSignal,
 ): Promise<ArchiveFile> {
   const { sizeBytes } = member;
@@ -212,10 +225,17 @@ async function readLayer(
   const claimed: DiffId | undefined =
     compression === "none" && hex !== undefined ? parseDiffId(`sha256:${hex}`) : undefined;
   // A plain tar's own digest is its diff id; only a compressed one is hashed twice.
-  const input = compression === "none" ? body : tee(body, stored);
+  const ingest = compression === "none" ? undefined : await kept.begin(hex, sizeBytes);
+  const input = compression === "none" ? body : tee(body, stored, ingest);
   try {
     const tar = decompress(input, compression);
     const layer = await deps.snapshots.stage(tar, { claimed, maxBytes: deps.maxLayerBytes }, signal);
+    try {
+      if (ingest !== undefined) await kept.finish(ingest);
+    } catch (error) {
+      await layer.release();
+      throw error;
+    }
     deps.onProgress(layer.diffId.slice("sha256:".length, "sha256:".length + 12), sizeBytes, sizeBytes);
     return {
       digest: compression === "none" ? (layer.diffId as string as Digest) : digestFrom(stored),
@@ -223,6 +243,7 @@ async function readLayer(
       layer,
     };
   } catch (error) {
+    if (ingest !== undefined) await deleteIngest(ingest);
     const failure = isEngineError(error) ? error : new EngineError("System", messageOf(error), { cause: error });
     // What is no layer at all (an attestation, a chart) may be in an archive; limits, truncation and the system's own
     // failures end the load.
@@ -233,9 +254,14 @@ async function readLayer(
   }
 }
 
-async function* tee(body: AsyncIterable<Uint8Array>, hash: Hash): AsyncGenerator<Uint8Array> {
+async function* tee(
+  body: AsyncIterable<Uint8Array>,
+  hash: Hash,
+  ingest: Ingest | undefined,
+): AsyncGenerator<Uint8Array> {
   for await (const chunk of body) {
     hash.update(chunk);
+    await ingest?.write(chunk);
     yield chunk;
   }
 }

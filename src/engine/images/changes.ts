@@ -1,4 +1,4 @@
-// `--change` of docker import (and later of commit): Dockerfile instructions that only touch the config. Texts of refusals
+// `--change` of docker import and commit: Dockerfile instructions that only touch the config. Texts of refusals
 // are dockerd's. Source: docker import documentation; Dockerfile reference.
 
 import { EngineError } from "../../base/errors.ts";
@@ -27,10 +27,16 @@ function invalid(message: string): EngineError {
  * @param changes one or more lines each
  * @throws InvalidParameter an unknown instruction, or one that is malformed
  */
-export function applyChanges(base: ImageConfig, changes: readonly string[]): ImageConfig {
+export function applyChanges<T extends ImageConfig>(base: T, changes: readonly string[]): T {
   const config: Config = { ...base };
-  for (const line of changes.flatMap((change) => joinLines(change))) applyChange(config, line);
-  return config;
+  let hasCommand = false;
+  for (const line of changes.flatMap((change) => joinLines(change))) {
+    const instruction = applyChange(config, line);
+    if (instruction === "CMD") hasCommand = true;
+    // An entry point makes what the image had as its command void, but not what was said before in the same breath.
+    if (instruction === "ENTRYPOINT" && !hasCommand) config.Cmd = null;
+  }
+  return { ...base, ...config };
 }
 
 /** Lines without comments and empty ones; a backslash at the end continues a line. */
@@ -47,12 +53,13 @@ function joinLines(change: string): readonly string[] {
   return lines;
 }
 
-function applyChange(config: Config, line: string): void {
+function applyChange(config: Config, line: string): string {
   const [, word = "", rest = ""] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
   const instruction = word.toUpperCase();
   const apply = instructions[instruction];
   if (apply === undefined) throw invalid(`${instruction} is not a valid change command`);
   apply(config, rest, instruction);
+  return instruction;
 }
 
 type Apply = (config: Config, rest: string, instruction: string) => void;

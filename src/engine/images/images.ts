@@ -139,11 +139,11 @@ class EngineImages implements Images {
     }, signal);
   }
 
-  import(archive: Readable, options: ImportOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
-    return reportProgress(async (tell, signal) => {
-      const prepared = prepareImport(this.#deps, this.#records, options);
-      tell({ status: await prepared.run(archive, signal) });
-    }, signal);
+  import(source: Readable | string, options: ImportOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
+    return reportProgress(
+      (tell, signal) => prepareImport(this.#deps, this.#records, options).run(source, tell, signal),
+      signal,
+    );
   }
 
   pull(request: Parameters<Images["pull"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {

@@ -1,17 +1,24 @@
-// docker import: a root file system as tar becomes an image of one layer, with a config that --change instructions shape.
+// docker import: a root file system as tar, sent or downloaded, becomes an image of one layer, with a config that --change
+// instructions shape.
 
 import { type Readable, addAbortSignal } from "node:stream";
-import { type Digest, digestOf } from "../../base/digest.ts";
+import { digestOf } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { type Named, parseNamed, withDefaultTag } from "../../base/reference.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
+import { renderHumanSize } from "../../base/units.ts";
+import type { ProgressMessage } from "../api/ports.ts";
 import { applyChanges } from "./changes.ts";
 import { openCompressed } from "./compression.ts";
 import type { ImagesDeps } from "./images.ts";
-import { commitImage, layerQuota } from "./load.ts";
+import { commitImage } from "./commit-image.ts";
+import { layerQuota } from "./layer-quota.ts";
 import { parseImageConfig } from "./parse-config.ts";
+import { renderProgress } from "./progress.ts";
 import { hostArchitecture, parsePlatform } from "../../spec/oci/platform.ts";
 import type { ImageRecords } from "./records.ts";
+
+const progressBytes = 1 << 20;
 
 export interface ImportOptions {
   readonly reference: string | undefined;
@@ -20,9 +27,10 @@ export interface ImportOptions {
   readonly platform: string | undefined;
 }
 
-/** An import whose arguments were found good; the archive was not touched yet. */
+/** An import whose arguments were found good; nothing was read yet. */
 export interface PreparedImport {
-  run(archive: Readable, signal: AbortSignal): Promise<Digest>;
+  /** @throws what the download, the decompression and the unpacking throw */
+  run(source: Readable | string, tell: (message: ProgressMessage) => void, signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -35,14 +43,15 @@ export function prepareImport(deps: ImagesDeps, records: ImageRecords, options: 
   const wanted =
     options.platform === undefined || options.platform === "" ? undefined : parsePlatform(options.platform);
   const config = applyChanges({}, options.changes);
-  const comment = options.message === "" ? "Imported from -" : options.message;
 
   return {
-    async run(archive, signal) {
-      const tar = await openCompressed(addAbortSignal(signal, archive));
+    async run(source, tell, signal) {
+      const { chunks, name } = await openSource(deps, source, tell, signal);
+      const tar = await openCompressed(chunks);
       const staged = await deps.snapshots.stage(tar, { claimed: undefined, maxBytes: await layerQuota(deps) }, signal);
       try {
         const created = nowRfc3339Nano();
+        const comment = options.message === "" ? `Imported from ${name}` : options.message;
         const configBytes = Buffer.from(
           JSON.stringify({
             architecture: wanted === undefined || wanted.architecture === "" ? hostArchitecture() : wanted.architecture,
@@ -63,14 +72,55 @@ export function prepareImport(deps: ImagesDeps, records: ImageRecords, options: 
           config: parseImageConfig(configBytes),
           layers: [{ diffId: staged.diffId, staged }],
           references: named === undefined ? [] : [named],
+          parent: undefined,
+          manifests: [],
         };
         await commitImage(deps, records, image, "import");
-        return id;
+        tell({ status: id });
       } finally {
         await staged.release();
       }
     },
   };
+}
+
+/** The archive's bytes, and what it is called in the image's history. */
+async function openSource(
+  deps: ImagesDeps,
+  source: Readable | string,
+  tell: (message: ProgressMessage) => void,
+  signal: AbortSignal,
+): Promise<{ readonly chunks: AsyncIterable<Uint8Array>; readonly name: string }> {
+  if (typeof source !== "string") return { chunks: addAbortSignal(signal, source), name: "-" };
+  const { url, sizeBytes, chunks } = await deps.distribution.download(source, signal);
+  tell({ status: `Downloading from ${url}` });
+  return { chunks: countBytes(chunks, sizeBytes, tell), name: url };
+}
+
+async function* countBytes(
+  chunks: AsyncIterable<Uint8Array>,
+  total: number | undefined,
+  tell: (message: ProgressMessage) => void,
+): AsyncGenerator<Uint8Array> {
+  let current = 0;
+  let told = 0;
+  for await (const chunk of chunks) {
+    yield chunk;
+    current += chunk.length;
+    if (current - told < progressBytes) continue;
+    told = current;
+    tell(renderImporting(current, total));
+  }
+  if (current > told) tell(renderImporting(current, total));
+}
+
+/** A download whose length nobody knows has no bar. */
+function renderImporting(current: number, total: number | undefined): ProgressMessage {
+  const status = "Importing";
+  if (total === undefined)
+    return { status, progressDetail: { current, total: -1 }, progress: renderHumanSize(current).padStart(8) };
+  const { progressDetail = {}, progress = "" } = renderProgress(status, "", current, total);
+  return { status, progressDetail, progress };
 }
 
 function parseTarget(reference: string | undefined): Named | undefined {

@@ -26,23 +26,29 @@ export interface ParsedDescriptor {
 
 export type ParsedDocument =
   | { readonly kind: "index"; readonly manifests: readonly ParsedDescriptor[] }
-  | { readonly kind: "manifest"; readonly config: ParsedDescriptor; readonly layers: readonly ParsedDescriptor[] };
+  | {
+      readonly kind: "manifest";
+      /** As it says itself; OCI's where it says nothing. */
+      readonly mediaType: string;
+      readonly config: ParsedDescriptor;
+      readonly layers: readonly ParsedDescriptor[];
+    };
 
 /** One image of a docker-archive's manifest.json. */
 export interface DockerManifestEntry {
   readonly config: string;
   readonly repoTags: readonly string[];
   readonly layers: readonly string[];
+  /** The image that it was made from, where that is in the archive too. */
+  readonly parent?: Digest;
 }
 
 const indexTypes = new Set([
   "application/vnd.oci.image.index.v1+json",
   "application/vnd.docker.distribution.manifest.list.v2+json",
 ]);
-const manifestTypes = new Set([
-  "application/vnd.oci.image.manifest.v1+json",
-  "application/vnd.docker.distribution.manifest.v2+json",
-]);
+const ociManifestType = "application/vnd.oci.image.manifest.v1+json";
+const manifestTypes = new Set([ociManifestType, "application/vnd.docker.distribution.manifest.v2+json"]);
 // Longer than any stack that can be mounted, or index that anybody writes.
 const maxItems = 1024;
 
@@ -100,6 +106,7 @@ export function parseDocument(bytes: Uint8Array): ParsedDocument {
     throw refused("invalid manifest: its mediaType is another's");
   return {
     kind: "manifest",
+    mediaType: mediaType ?? ociManifestType,
     config: parseDescriptor(object["config"], "config"),
     layers: parseDescriptors(object["layers"], "layers"),
   };
@@ -114,10 +121,12 @@ export function parseDockerManifest(bytes: Uint8Array): readonly DockerManifestE
     const object: JsonObject = parseObject(entry, what);
     const layers = optional(object["Layers"], `${what}.Layers`, parseStrings) ?? [];
     if (layers.length > maxItems) throw refused("max depth exceeded");
+    const parent = optional(object["Parent"], `${what}.Parent`, parseString) ?? "";
     return {
       config: parseString(object["Config"], `${what}.Config`),
       repoTags: optional(object["RepoTags"], `${what}.RepoTags`, parseStrings) ?? [],
       layers,
+      ...(parent === "" ? {} : { parent: parseDigest(parent) }),
     };
   });
 }

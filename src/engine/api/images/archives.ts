@@ -70,8 +70,7 @@ function parseTarget(repository: string, tag: string): string | undefined {
  * connection: the client sees that the archive is not whole.
  */
 async function sendArchive(exchange: Exchange, contentType: string, archive: Readable): Promise<void> {
-  // Rejects with the archive's error.
-  if (archive.readableLength === 0) await once(archive, "readable", { signal: exchange.signal });
+  await firstBytes(archive, exchange.signal);
   const response = exchange.reply.stream(200, { "Content-Type": contentType });
   try {
     await pipeline(archive, response, { signal: exchange.signal });
@@ -80,5 +79,17 @@ async function sendArchive(exchange: Exchange, contentType: string, archive: Rea
     response.destroy();
     if (!exchange.signal.aborted)
       exchange.log.warn("an archive was cut off", { path: exchange.request.url ?? "", error: messageOf(error) });
+  }
+}
+
+/** Resolves when there is something to read, or nothing will come. @throws what the archive fails with */
+async function firstBytes(archive: Readable, signal: AbortSignal): Promise<void> {
+  if (archive.readableLength > 0 || archive.readableEnded || archive.closed) return;
+  const close = new AbortController();
+  try {
+    const either = { signal: AbortSignal.any([signal, close.signal]) };
+    await Promise.race([once(archive, "readable", either), once(archive, "close", either)]);
+  } finally {
+    close.abort();
   }
 }

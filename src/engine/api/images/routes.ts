@@ -5,6 +5,7 @@ import { EngineError } from "../../../base/errors.ts";
 import { checkPlatform } from "../containers/parse.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
 import { parseFilters } from "../filters.ts";
+import { parseJson } from "../json.ts";
 import { sendProgress } from "../progress.ts";
 import type { Engine, Filters } from "../ports.ts";
 import { type Route, route } from "../router.ts";
@@ -78,11 +79,6 @@ async function create(exchange: Exchange, engine: Engine): Promise<void> {
   if (query.text("fromImage") !== "") return pullImage(exchange, engine);
   const source = query.text("fromSrc");
   if (source === "") throw new EngineError("InvalidParameter", "one of fromImage and fromSrc must be given");
-  if (source !== "-")
-    throw new EngineError(
-      "NotImplemented",
-      "import from a URL is not supported yet: download the archive and import it from standard input (fromSrc=-)",
-    );
   const repository = query.text("repo");
   const tag = query.text("tag");
   const options = {
@@ -91,7 +87,10 @@ async function create(exchange: Exchange, engine: Engine): Promise<void> {
     changes: query.all("changes"),
     platform: platform === "" ? undefined : platform,
   };
-  await sendProgress(exchange, engine.images.import(upload(exchange), options, exchange.signal));
+  await sendProgress(
+    exchange,
+    engine.images.import(source === "-" ? upload(exchange) : source, options, exchange.signal),
+  );
 }
 
 function joinReference(repository: string, tag: string): string {
@@ -124,14 +123,10 @@ function upload(exchange: Exchange): Readable {
 /** A platform as API 1.48 writes it, `{"os":"linux","architecture":"arm64"}`, as os/arch[/variant]. */
 export function parsePlatformJson(text: string): string | undefined {
   if (text === "") return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const message = `failed to parse platform: ${error instanceof Error ? error.message : ""}`;
-    throw new EngineError("InvalidParameter", message, { cause: error });
-  }
-  const { os, architecture, variant } = Object(value) as Readonly<Record<string, unknown>>;
+  const value = parseJson(text, "failed to parse platform: ");
+  const [os, architecture, variant] = ["os", "architecture", "variant"].map((key) =>
+    value instanceof Map ? (value.get(key) as unknown) : undefined,
+  );
   if (typeof os !== "string" || typeof architecture !== "string" || os === "" || architecture === "")
     throw new EngineError("InvalidParameter", "both OS and Architecture must be provided");
   const platform =
