@@ -171,8 +171,8 @@ export class FakeEngine implements Engine {
       await this.#called("images.list", request);
       return [{ Id: "sha256:aa", RepoTags: [], RepoDigests: [], Size: 5, Containers: 2 }];
     },
-    inspect: async (name) => {
-      await this.#called("images.inspect", name);
+    inspect: async (name, platform) => {
+      await this.#called("images.inspect", name, ...(platform === undefined ? [] : [platform]));
       if (name === "nope") throw new EngineError("NotFound", "No such image: nope:latest");
       return { Id: "sha256:aa", Size: 5, Config: { Env: ["A=1"] } };
     },

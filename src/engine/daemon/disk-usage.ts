@@ -15,7 +15,13 @@ function shared<T>(measure: () => Promise<T>): () => Promise<T> {
   };
 }
 
-export function createDiskMeter(rooms: Pick<SystemDeps["rooms"], "images" | "containers">): SystemPort["diskUsage"] {
+/** The parts of the rooms that are measured. */
+export interface DiskMeterDeps {
+  readonly images: Pick<SystemDeps["rooms"]["images"], "diskUsage">;
+  readonly containers: Pick<SystemDeps["rooms"]["containers"], "list">;
+}
+
+export function createDiskMeter(rooms: DiskMeterDeps): SystemPort["diskUsage"] {
   const images = shared(() => rooms.images.diskUsage());
   const containers = shared(() =>
     rooms.containers.list({ all: true, limit: undefined, size: true, filters: new Map() }),

@@ -2,10 +2,11 @@
 
 import { renderHumanDuration, renderHumanSize } from "../../../base/units.ts";
 import { imageHistory } from "../../../client/images.ts";
-import type { Command } from "../command.ts";
+import { CliError, type Command } from "../command.ts";
 import { renderRows, type TableSpec } from "../format/formatter.ts";
 import { ellipsis, truncateId } from "../format/text.ts";
 import { listFormatFlag } from "../format-flag.ts";
+import { platformParameter } from "../platform.ts";
 
 const table: TableSpec = {
   headers: {
@@ -32,7 +33,13 @@ export const command: Command = {
   args: { min: 1, max: 1 },
   async run(context, flags) {
     const [image = ""] = flags.positional;
-    const layers = await imageHistory(context.client, image);
+    let platform: string | undefined;
+    try {
+      platform = platformParameter(flags.string("platform"));
+    } catch (error) {
+      throw new CliError((error as Error).message);
+    }
+    const layers = await imageHistory(context.client, image, { platform });
     const truncate = !flags.bool("no-trunc");
     const human = flags.bool("human");
     const nowMs = Date.now();

@@ -2,10 +2,19 @@
 
 import { DaemonError } from "../../../client/client.ts";
 import { removeImage } from "../../../client/images.ts";
-import { JoinedError } from "../command.ts";
 import { describeError } from "../errors.ts";
 import { escapeControls } from "../escape.ts";
-import type { Command } from "../command.ts";
+import { CliError, type Command, JoinedError } from "../command.ts";
+import { platformParameter } from "../platform.ts";
+
+function parameterOf(platform: string): readonly string[] {
+  try {
+    const parameter = platformParameter(platform);
+    return parameter === undefined ? [] : [parameter];
+  } catch (error) {
+    throw new CliError((error as Error).message.replace("invalid platform: ", ""));
+  }
+}
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [IMAGE...]",
@@ -21,10 +30,11 @@ export const command: Command = {
   ],
   args: { min: 1, max: Number.POSITIVE_INFINITY },
   async run(context, flags) {
+    const platforms = flags.strings("platform").flatMap((platform) => parameterOf(platform));
     const query = {
       force: flags.bool("force") ? 1 : undefined,
       noprune: flags.bool("no-prune") ? 1 : undefined,
-      platforms: flags.strings("platform").length === 0 ? undefined : JSON.stringify(flags.strings("platform")),
+      platforms: platforms.length === 0 ? undefined : platforms,
     };
     const failures: string[] = [];
     let isFatal = false;

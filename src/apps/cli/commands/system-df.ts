@@ -211,7 +211,7 @@ export function renderVerbose(usage: DiskUsage, format: string, nowMs: number, i
       const lines = renderRows(spec, rows(false), "json", false).trimEnd().split("\n").filter(Boolean);
       return `${JSON.stringify(key)}:[${lines.join(",")}]`;
     });
-    return `{${[...lists, ...(Content === undefined ? [] : [`"Content":${JSON.stringify(Content)}`])].join(",")}}\n`;
+    return `{${[...lists, ...(Content === undefined ? [] : [`"Content":${JSON.stringify(Content)}`])].join(",")}}`;
   }
   if (format !== "" && !format.startsWith("table")) {
     const all = Object.fromEntries(sections.map(({ key, rows }) => [key, rows(false)]));
