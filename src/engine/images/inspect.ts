@@ -77,7 +77,7 @@ export interface HistoryItem {
   readonly Comment: string;
 }
 
-/** GET /images/{name}/history: newest first; only the first item has an id and tags. */
+/** GET /images/{name}/history: newest first; a step has an id and tags where the image of that step is here. */
 export function historyOf(deps: ImagesDeps, records: ImageRecords, record: ImageRecord): readonly HistoryItem[] {
   let layer = 0;
   const items = (record.config.history ?? []).map((entry) => {
@@ -91,8 +91,12 @@ export function historyOf(deps: ImagesDeps, records: ImageRecords, record: Image
       Comment: entry.comment ?? "",
     };
   });
-  const [first, ...older] = items.toReversed();
-  if (first === undefined) return [];
-  const { tags } = familiarNames(records.referencesOf(record.id));
-  return [{ ...first, Id: record.id, Tags: tags.length === 0 ? null : tags }, ...older];
+  let image: ImageRecord | undefined = record;
+  return items.toReversed().map((item) => {
+    if (image === undefined) return item;
+    const { id, parent }: ImageRecord = image;
+    const { tags } = familiarNames(records.referencesOf(id));
+    image = parent === undefined ? undefined : records.get(parent);
+    return { ...item, Id: id, Tags: tags.length === 0 ? null : tags };
+  });
 }

@@ -135,7 +135,8 @@ function ociManifest(image: SavedImage, layers: readonly LayerDescriptor[]): unk
 }
 
 function layerSources(layers: readonly LayerDescriptor[]): Readonly<Record<string, LayerDescriptor>> {
-  return sortKeys(Object.fromEntries(layers.map((layer) => [layer.digest, layer])));
+  const sources = layers.map(({ mediaType, digest, size }) => [digest, { mediaType, size, digest }] as const);
+  return sortKeys(Object.fromEntries(sources));
 }
 
 /** Whole seconds since 1970; 0 without a date. */
