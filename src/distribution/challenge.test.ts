@@ -1,0 +1,42 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseChallenges } from "./challenge.ts";
+
+function read(header: string): readonly unknown[] {
+  return parseChallenges(header).map(({ scheme, parameters }) => [scheme, { ...parameters }]);
+}
+
+test("a challenge has a scheme and parameters, quoted or not, in any case", () => {
+  assert.deepEqual(read(`Bearer realm="https://a/token?x=1,2",Service=reg, scope="repository:a/b:pull,push"`), [
+    ["bearer", { realm: "https://a/token?x=1,2", service: "reg", scope: "repository:a/b:pull,push" }],
+  ]);
+  assert.deepEqual(read(`BASIC Realm = "a \\"b\\" \\\\c"`), [["basic", { realm: `a "b" \\c` }]]);
+  assert.deepEqual(read("Bearer realm=https://a/token,service=b"), [
+    ["bearer", { realm: "https://a/token", service: "b" }],
+  ]);
+});
+
+test("several challenges are kept apart", () => {
+  assert.deepEqual(read(`Negotiate, Basic realm="x", Bearer realm="y", error="invalid_token"`), [
+    ["negotiate", {}],
+    ["basic", { realm: "x" }],
+    ["bearer", { realm: "y", error: "invalid_token" }],
+  ]);
+});
+
+test("the first of two equal names counts, and no name reaches a prototype", () => {
+  assert.deepEqual(read(`Bearer realm="a", realm="b", __proto__="c"`), [
+    ["bearer", JSON.parse(`{"realm":"a","__proto__":"c"}`)],
+  ]);
+});
+
+test("whatever comes in, reading it ends and throws nothing", () => {
+  fc.assert(
+    fc.property(fc.string({ unit: fc.constantFrom(...'"\\=, \tBearer;realm\u0000é') }), (text) => {
+      assert.ok(parseChallenges(text).length <= 16);
+    }),
+    { numRuns: 2000 },
+  );
+  assert.deepEqual(read(`"unterminated`), [["unterminated", {}]]);
+});
