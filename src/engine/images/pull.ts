@@ -3,7 +3,7 @@
 
 import { chainIdsOf } from "../../base/digest.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import { isEngineError } from "../../base/errors.ts";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type Named, familiarRepository, renderFamiliar, renderReference, withTag } from "../../base/reference.ts";
 import type { Repository } from "../../distribution/index.ts";
 import { type ExactPlatform, completePlatform } from "../../spec/oci/platform-order.ts";
@@ -38,15 +38,18 @@ export async function pullImages(
   const named = parsePullReference(request.image, request.tag);
   const platform = request.platform === undefined || request.platform === "" ? undefined : request.platform;
   const asked = platform === undefined ? undefined : parsePlatform(platform);
-  const repository = await deps.distribution.repository(named, "pull", request.credentials, signal);
-  const pull = new ImagePull(deps, records, share, repository, completePlatform(asked), tell);
   let isNewer = false;
-  if (named.tag !== undefined || named.digest !== undefined) isNewer = await pull.run(named, signal);
-  else {
-    for await (const tag of repository.tags(signal)) {
-      const changed = await pull.run(withTag(named, tag), signal);
-      isNewer ||= changed;
-    }
+  try {
+    const repository = await deps.distribution.repository(named, "pull", request.credentials, signal);
+    const pull = new ImagePull(deps, records, share, repository, completePlatform(asked), tell);
+    if (named.tag !== undefined || named.digest !== undefined) isNewer = await pull.run(named, signal);
+    else
+      for await (const tag of repository.tags(signal)) if (await pull.run(withTag(named, tag), signal)) isNewer = true;
+  } catch (error) {
+    // To 401 the docker CLI answers by asking for a password, also where nobody can type one; dockerd says 500 here.
+    if (request.credentials === undefined && isEngineError(error, "Unauthorized"))
+      throw new EngineError("System", error.message, { cause: error });
+    throw error;
   }
   const shown = renderFamiliar(named);
   tell({ status: `Status: ${isNewer ? "Downloaded newer image" : "Image is up to date"} for ${shown}` });
