@@ -267,3 +267,34 @@ test("a registry with a proxy is asked through it", () =>
         },
       ),
   ));
+
+test("a search asks the old API of the registry in the term, and tells where there is none", () =>
+  serving(
+    (_request, response, url) =>
+      url.pathname === "/v1/search" && url.searchParams.get("q") !== "none"
+        ? sendJson(response, {
+            results: [{ name: "a/b", description: "d", star_count: 3, is_official: true, extra: 1 }, { name: "c" }],
+          })
+        : sendJson(response, {}, 404),
+    (fake) =>
+      using(client(), async (distribution) => {
+        assert.deepEqual(await distribution.search(`${fake.address}/b&n=1`, 0, user, signal), [
+          { name: "a/b", description: "d", star_count: 3, is_official: true, is_automated: false },
+          { name: "c", description: "", star_count: 0, is_official: false, is_automated: false },
+        ]);
+        assert.deepEqual(
+          fake.requests.map(({ line, authorization }) => [line, authorization]),
+          [["GET /v1/search?q=b%26n%3D1&n=25", basic]],
+        );
+        await assert.rejects(distribution.search(`${fake.address}/none`, 5, undefined, signal), {
+          message: "Unexpected status code 404",
+        });
+        await assert.rejects(distribution.search("127.0.0.1:1/x", 5, undefined, signal), {
+          kind: "InvalidParameter",
+          message: `invalid registry endpoint "http://127.0.0.1:1/v1/". HTTPS attempt: Get "https://127.0.0.1:1/v1/search": dial tcp 127.0.0.1:1: connect: connection refused. HTTP attempt: Get "http://127.0.0.1:1/v1/search": dial tcp 127.0.0.1:1: connect: connection refused`,
+        });
+        await assert.rejects(distribution.search("x", 101, undefined, signal), {
+          message: "limit 101 is outside the range of [1, 100]",
+        });
+      }),
+  ));

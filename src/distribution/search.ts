@@ -3,7 +3,7 @@
 
 import { EngineError, isEngineError } from "../base/errors.ts";
 import { optional, parseArray, parseJson, parseObject, parseString } from "../spec/parse-json.ts";
-import { readErrorBody, readWhole } from "./body.ts";
+import { discard, readWhole } from "./body.ts";
 import { isOfficial, planEndpoints } from "./endpoint.ts";
 import { RegistryError } from "./errors.ts";
 import type { Credentials, SearchResult } from "./index.ts";
@@ -59,27 +59,46 @@ export async function search(
   const endpoints = isOfficial(domain)
     ? [{ url: officialIndex, isMirror: false, insecure: false }]
     : await planEndpoints(domain, "push", deps.config);
-  let failure: unknown;
+  const failures: RegistryError[] = [];
   for (const endpoint of endpoints) {
     const session = new Session(deps, { endpoint, credentials, offline: false });
     const url = new URL(`/v1/search?q=${encodeURIComponent(query)}&n=${count}`, endpoint.url);
     try {
-      const answer = await session.request({ method: "GET", target: url, scopes: [] }, signal);
-      if (answer.status !== 200) {
-        await readErrorBody(answer, session.stallMs);
-        throw new RegistryError("Unavailable", `Unexpected status code ${answer.status}`, { status: answer.status });
-      }
-      const bytes = await readWhole(answer, maxAnswerBytes, session.stallMs);
-      const document = parseObject(parseJson(bytes, "search results"), "search results");
-      return parseArray(document["results"] ?? [], "search results")
-        .slice(0, count)
-        .map(parseResult);
+      return await searchAt(session, url, count, signal);
     } catch (error) {
       // Only an endpoint that was not reached is followed by the next.
-      if (isEngineError(error, "Cancelled") || !(error instanceof RegistryError) || error.status !== undefined)
-        throw error;
-      failure = error;
+      const unreached = error instanceof RegistryError && error.kind === "Unavailable" && error.status === undefined;
+      if (!unreached || isEngineError(error, "Cancelled")) throw error;
+      failures.push(error);
     }
   }
-  throw failure;
+  throw isOfficial(domain) ? failures[0] : unreachable(domain, failures);
+}
+
+async function searchAt(
+  session: Session,
+  url: URL,
+  count: number,
+  signal: AbortSignal,
+): Promise<readonly SearchResult[]> {
+  const answer = await session.requestPlain({ method: "GET", target: url, scopes: [] }, signal);
+  if (answer.status !== 200) {
+    discard(answer);
+    throw new RegistryError("Unavailable", `Unexpected status code ${answer.status}`, { status: answer.status });
+  }
+  const bytes = await readWhole(answer, maxAnswerBytes, session.stallMs);
+  const document = parseObject(parseJson(bytes, "search results"), "search results");
+  return parseArray(document["results"] ?? [], "search results")
+    .slice(0, count)
+    .map(parseResult);
+}
+
+/** dockerd's words for a registry that is not there. */
+function unreachable(domain: string, failures: readonly RegistryError[]): RegistryError {
+  const [https, http] = failures.map(({ message }) => message);
+  const message =
+    http === undefined
+      ? `invalid registry endpoint https://${domain}/v1/: ${https}. If this private registry supports only HTTP or HTTPS with an unknown CA certificate, add \`--insecure-registry ${domain}\` to the daemon's arguments, or place the CA certificate at /etc/docker/certs.d/${domain}/ca.crt`
+      : `invalid registry endpoint "http://${domain}/v1/". HTTPS attempt: ${https}. HTTP attempt: ${http}`;
+  return new RegistryError("InvalidParameter", message, { cause: failures.at(-1) });
 }

@@ -11,7 +11,7 @@ import type { Credentials, DistributionConfig } from "./index.ts";
 import { inRequest, isBreak } from "./network-errors.ts";
 import { parseLocation, sendFollowing, withoutCredentials } from "./redirect.ts";
 import { noCertificateFiles, readCertificateFiles } from "./tls-files.ts";
-import type { TokenCache } from "./token.ts";
+import { basicAuthorization, type TokenCache } from "./token.ts";
 import { type Answer, type Call, headerOf, type Transport, type Trust } from "./transport.ts";
 
 export interface SessionDeps {
@@ -193,6 +193,11 @@ export class Session {
     if (second.header === undefined || second.header === first.header) return answer;
     discard(answer);
     return await this.#send(request, second.header, signal);
+  }
+
+  /** A request outside /v2/: no ping before it, a password with it where there is one, challenges are not followed. */
+  requestPlain(request: EndpointRequest, signal: AbortSignal): Promise<Answer> {
+    return this.#send(request, basicAuthorization(this.#credentials), signal);
   }
 
   /** As request, and turns every status but those expected into an error. */
