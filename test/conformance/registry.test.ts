@@ -196,7 +196,7 @@ test("discovery: tags in lexical order, limited by n, from last on, with a link 
     const answer = await call(`${base}/v2/${name}/tags/list${query}`);
     assert.equal(answer.status, 200);
     const { tags } = JSON.parse(answer.body.toString("utf8")) as { tags: string[] };
-    return { tags, link: answer.headers.link as string | undefined };
+    return { tags, link: answer.headers["link"] as string | undefined };
   };
   assert.deepEqual((await list("")).tags, ["a", "b", "c", "d"]);
   assert.deepEqual((await list("?n=0")).tags, []);
@@ -223,7 +223,8 @@ test("discovery: referrers of a subject, also one that is not there, filtered by
     return { manifests, filters: answer.headers["oci-filters-applied"] };
   };
   const all = await list("");
-  assert.deepEqual(all.manifests.map(({ digest }) => digest).sort(), [first.digest, second.digest].sort());
+  assert.deepEqual(new Set(all.manifests.map(({ digest }) => digest)), new Set([first.digest, second.digest]));
+  assert.equal(all.manifests.length, 2);
   const filtered = await list(`?artifactType=${encodeURIComponent("application/x.signature")}`);
   assert.deepEqual(filtered, {
     filters: "artifactType",
@@ -244,7 +245,7 @@ test("discovery: referrers of a subject, also one that is not there, filtered by
   );
   assert.deepEqual((await list("", absent)).manifests, []);
   const page = await call(url(`referrers/${subject}?n=1`));
-  const next = /^<([^>]+)>; rel="next"$/.exec((page.headers.link as string | undefined) ?? "")?.[1] ?? "";
+  const next = /^<([^>]+)>; rel="next"$/.exec((page.headers["link"] as string | undefined) ?? "")?.[1] ?? "";
   assert.equal((await list(new URL(next, base).search)).manifests.length, 1);
   assert.equal((await call(url("referrers/nonsense"))).status, 400);
 });

@@ -67,7 +67,7 @@ export async function pushBlob(
   const digest = digestOf(bytes);
   const url = `${base}/v2/${repository}/blobs/uploads/?digest=${digest}`;
   const answer = await call(url, { method: "POST", body: bytes, headers });
-  if (answer.status !== 201) throw new Error(`push of a blob: ${answer.status} ${answer.body}`);
+  if (answer.status !== 201) throw new Error(`push of a blob: ${answer.status} ${answer.body.toString()}`);
   return digest;
 }
 
@@ -95,7 +95,7 @@ export async function pushManifest(
     body: bytes,
     headers: { "content-type": manifestType, ...headers },
   });
-  if (answer.status !== 201) throw new Error(`push of a manifest: ${answer.status} ${answer.body}`);
+  if (answer.status !== 201) throw new Error(`push of a manifest: ${answer.status} ${answer.body.toString()}`);
   return { digest, bytes, answer };
 }
 
@@ -108,14 +108,21 @@ export class OwnRegistry {
   /** "http://127.0.0.1:40001" */
   url = "";
 
-  private constructor(args: readonly string[], dir: string | undefined) {
+  readonly #wrap: readonly string[];
+
+  private constructor(args: readonly string[], dir: string | undefined, wrap: readonly string[]) {
+    this.#wrap = wrap;
     this.dir = dir ?? mkdtempSync(join(tmpdir(), "gantry-own-registry-"));
     this.#args = args;
   }
 
-  /** @param dir with files that the flags name; it is removed in the end. @throws Error it does not come up */
-  static async start(args: readonly string[] = [], dir?: string): Promise<OwnRegistry> {
-    const registry = new OwnRegistry(args, dir);
+  /**
+   * @param dir  with files that the flags name; it is removed in the end
+   * @param wrap argv that the program's argv is appended to
+   * @throws Error it does not come up
+   */
+  static async start(args: readonly string[] = [], dir?: string, wrap: readonly string[] = []): Promise<OwnRegistry> {
+    const registry = new OwnRegistry(args, dir, wrap);
     try {
       await registry.up();
     } catch (error) {
@@ -146,7 +153,7 @@ export class OwnRegistry {
   async up(): Promise<void> {
     const port = this.url === "" ? "0" : new URL(this.url).port;
     const own = ["registry", "serve", "--data", this.data, "--listen", `127.0.0.1:${port}`];
-    const [file = "", ...args] = [...cliArgv(), ...own, ...this.#args];
+    const [file = "", ...args] = [...this.#wrap, ...cliArgv(), ...own, ...this.#args];
     const child = spawn(file, args, { stdio: ["ignore", "ignore", "pipe"] });
     this.#process = child;
     const before = this.#log.length;

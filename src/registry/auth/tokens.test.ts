@@ -22,10 +22,9 @@ function encode(value: unknown): string {
 function make(header: object, claims: object, key: KeyObject | Buffer | undefined): string {
   const signed = `${encode(header)}.${encode(claims)}`;
   if (key === undefined) return `${signed}.`;
-  const signature =
-    key instanceof Buffer
-      ? createHmac("sha256", key).update(signed).digest()
-      : sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
+  const signature = Buffer.isBuffer(key)
+    ? createHmac("sha256", key).update(signed).digest()
+    : sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
   return `${signed}.${signature.toString("base64url")}`;
 }
 

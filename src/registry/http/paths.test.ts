@@ -74,7 +74,7 @@ test("ranges are single, and within the blob", () => {
     ["items=0-1", undefined],
     ["bytes=a-b", undefined],
   ];
-  for (const [header, range] of cases) assert.deepEqual(parseRange(header, 10), range, header);
+  for (const [header, range] of cases) assert.deepEqual(parseRange(header, 10), range, String(header));
   for (const header of ["bytes=10-", "bytes=10-20", "bytes=-0"])
     assert.equal(
       code(() => parseRange(header, 10)),

@@ -35,7 +35,7 @@ export interface Upstream {
 
 const keepMs = 10 * 60_000;
 const maxKept = 500;
-const offlineMs = 10_000;
+const offlineMs = 30_000;
 const dockerHosts = new Set(["registry-1.docker.io", "index.docker.io", "docker.io"]);
 
 /** The registry's domain in references. @throws InvalidParameter no http(s) URL of a registry */
