@@ -80,10 +80,12 @@ export class RemoteRepository implements Repository {
       });
       const { session } = site;
       const ping = (): Promise<void> => session.ping(signal);
-      await (site.endpoint.isMirror ? ping() : withRetries(ping, this.#deps.config, signal));
+      // Where there is another endpoint, it is the second attempt: plain HTTP often answers TLS by hanging up.
+      await (site === this.#sites.at(-1) ? withRetries(ping, this.#deps.config, signal) : ping());
       return session;
     } catch (error) {
-      if (isEngineError(error, "Cancelled")) throw error;
+      // Anything else than a registry's failure is a mistake of ours to be told, not a reason to do without certificates.
+      if (!(error instanceof RegistryError)) throw error;
       site.failure = error;
       return undefined;
     }

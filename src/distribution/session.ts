@@ -152,6 +152,7 @@ export class Session {
       proxies: config,
       publicOnly: !ours && !this.#isLocal,
       timeoutMs: config.stallTimeoutMs * (request.patience ?? 1),
+      stallMs: config.stallTimeoutMs,
       signal,
     };
     return sendFollowing(transport, call, this.endpoint.insecure, (to) => this.#trustOf(to));

@@ -30,8 +30,10 @@ export interface Call {
   readonly proxies: ProxySettings;
   /** Local addresses are refused: the way there was shown by a registry that is not local. */
   readonly publicOnly: boolean;
-  /** Longest wait for the head of the answer after the request has been sent, and for any progress in sending. */
+  /** Longest wait for the head of the answer, once the request has been sent. */
   readonly timeoutMs: number;
+  /** Longest wait for the other side to take more of a body that is a stream; timeoutMs without it. */
+  readonly stallMs?: number;
   readonly signal: AbortSignal;
 }
 
@@ -93,7 +95,8 @@ export class Transport {
 
   /** Closes idle connections; requests under way keep theirs. */
   close(): void {
-    for (const agent of this.#agents.values()) agent.destroy();
+    for (const agent of this.#agents.values())
+      for (const socket of Object.values(agent.freeSockets).flatMap((sockets) => sockets ?? [])) socket.destroy();
     this.#agents.clear();
   }
 
@@ -129,9 +132,9 @@ export class Transport {
     flight.request = request;
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout | undefined;
-      const patience = (): void => {
+      const patience = (ms: number | undefined): void => {
         clearTimeout(timer);
-        timer = setTimeout(() => request.destroy(timedOut(call)), call.timeoutMs);
+        if (ms !== undefined && !flight.hasAnswer) timer = setTimeout(() => request.destroy(timedOut(call)), ms);
       };
       request.once("response", (message) => {
         clearTimeout(timer);
@@ -161,8 +164,8 @@ export class Transport {
         clearTimeout(timer);
         reject(error);
       });
-      patience();
-      sendBody(request, call.body, flight, patience).catch((error: unknown) => {
+      patience(call.timeoutMs);
+      sendBody(request, call, flight, patience).catch((error: unknown) => {
         if (!flight.hasAnswer) request.destroy(error instanceof Error ? error : new Error(String(error)));
       });
     });
@@ -248,23 +251,25 @@ function timedOut(call: Call): RegistryError {
   return new RegistryError("Unavailable", text, { transient: true });
 }
 
+/** Time that the source of a body takes is its own; the other side's is limited. */
 async function sendBody(
   request: ClientRequest,
-  body: Call["body"],
+  call: Call,
   flight: Readonly<Flight>,
-  progress: () => void,
+  patience: (ms: number | undefined) => void,
 ): Promise<void> {
+  const { body } = call;
   if (body === undefined || body instanceof Uint8Array) {
     request.end(body);
     return;
   }
   for await (const chunk of body) {
     if (request.destroyed || flight.hasAnswer) return;
-    const drained = request.write(chunk);
-    progress();
-    if (!drained) await drain(request);
-    progress();
+    patience(call.stallMs ?? call.timeoutMs);
+    if (!request.write(chunk)) await drain(request);
+    patience(undefined);
   }
+  patience(call.timeoutMs);
   request.end();
 }
 
