@@ -7,6 +7,7 @@ import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
 import { details } from "./details.ts";
 import { registries } from "./registries.ts";
+import { storedImages } from "./stored-images.ts";
 import { clientFault, create, del, get, image, type Json, pick, post, whole } from "./steps.ts";
 
 /** A root file system with busybox as a tar. */
@@ -266,4 +267,12 @@ const lists: readonly Step[] = [
   get('/images/json?filters={"reference":["conformance*"]}', whole, { name: "list of no images" }),
 ];
 
-export const scenarios: readonly Step[] = [...doors, ...badBodies, ...containers, ...details, ...registries, ...lists];
+export const scenarios: readonly Step[] = [
+  ...doors,
+  ...badBodies,
+  ...containers,
+  ...details,
+  ...registries,
+  ...storedImages,
+  ...lists,
+];
