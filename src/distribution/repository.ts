@@ -165,7 +165,7 @@ export class RemoteRepository implements Repository {
         }, signal);
         count += page.tags.length;
         if (count > maxTags) throw refused(`${this.named.path}: more than ${maxTags} tags`);
-        yield* page.tags;
+        for (const tag of page.tags) yield tag;
         next = page.next;
         if (next !== undefined && seen.has(next.href)) throw refused(`${this.named.path}: the list of tags is a loop`);
         if (next !== undefined) seen.add(next.href);
