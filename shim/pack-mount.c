@@ -1,6 +1,6 @@
 // How a tree is looked at: through a mount of its own, read-only and without devices, attached to nothing, so that nobody
-// sees it and it vanishes with its descriptor. Only the old way of mounting an overlay needs a place, in a mount namespace of
-// its own. Sources: open_tree(2), mount_setattr(2) (Linux 5.12), fsopen(2), Documentation/filesystems/overlayfs.rst
+// sees it and it vanishes with its descriptor. Only the old ways of mounting need a place, in a mount namespace of their own.
+// Sources: open_tree(2), mount_setattr(2) (Linux 5.12), fsopen(2), Documentation/filesystems/overlayfs.rst
 // (lowerdir+, Linux 6.5; index=off allows the upper directory of a running container).
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 
 // sys/mount.h and linux/mount.h cannot be included together.
 int mount(const char *, const char *, const char *, unsigned long, const void *);
-enum { READ_ONLY = 1, NO_SUID = 2, NO_DEVICES = 4, NO_EXEC = 8, RECURSIVE = 16384, PRIVATE = 1 << 18 };
+enum { READ_ONLY = 1, NO_SUID = 2, NO_DEVICES = 4, NO_EXEC = 8, REMOUNT = 32, BIND = 4096, RECURSIVE = 16384, PRIVATE = 1 << 18 };
 #define QUIET_ATTRIBUTES (MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOATIME)
 
 static int open_root(int mounted, const char *what) {
@@ -25,15 +25,33 @@ static int open_root(int mounted, const char *what) {
   return root;
 }
 
-int mount_tree(const char *directory) {
-  int source = open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (source < 0) fail_errno("open", directory);
-  int tree = (int)syscall(SYS_open_tree, source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
-  if (tree < 0) fail(EXIT_SYSTEM, "mount %s: %s", directory, strerror(errno));
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
-  if (syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+static void enter_namespace(void) {
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, PRIVATE | RECURSIVE, NULL) < 0)
+    fail(EXIT_SYSTEM, "mount namespace: %s", strerror(errno));
+}
+
+static int open_mounted(const char *directory) {
+  int mounted = open(directory, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (mounted < 0) fail_errno("open", directory);
+  return mounted;
+}
+
+static int bind_old(const char *directory) {
+  enter_namespace();
+  if (mount(directory, directory, NULL, BIND, NULL) < 0 ||
+      mount(NULL, directory, NULL, BIND | REMOUNT | READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC, NULL) < 0)
     fail(EXIT_SYSTEM, "mount %s read-only: %s", directory, strerror(errno));
-  return open_root(tree, directory);
+  return open_mounted(directory);
+}
+
+int mount_tree(const char *directory) {
+  int source = open_mounted(directory);
+  int tree = (int)syscall(SYS_open_tree, source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (tree < 0 && errno != ENOSYS) fail(EXIT_SYSTEM, "mount %s: %s", directory, strerror(errno));
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+  if (tree >= 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) return open_root(tree, directory);
+  if (errno != ENOSYS) fail(EXIT_SYSTEM, "mount %s read-only: %s", directory, strerror(errno));
+  return open_root(bind_old(directory), directory);
 }
 
 // fsconfig takes values of at most 255 bytes: a path goes through a descriptor.
@@ -87,14 +105,11 @@ static int mount_old(char *const *directories, size_t count) {
   for (size_t i = 0; i < count && at < sizeof options; i++)
     at += (size_t)snprintf(options + at, sizeof options - at, "%s%s", i == 0 ? "" : ":", directories[i] + shared);
   if (at >= sizeof options) fail(EXIT_SYSTEM, "overlay: the paths of the layers are too long for this kernel");
-  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, PRIVATE | RECURSIVE, NULL) < 0)
-    fail(EXIT_SYSTEM, "mount namespace: %s", strerror(errno));
+  enter_namespace();
   if (chdir(shared_path) < 0) fail_errno("change to", shared_path);
   if (mount("overlay", directories[0], "overlay", READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC, options) < 0)
     fail(EXIT_SYSTEM, "overlay of %s: %s", directories[0], strerror(errno));
-  int mounted = open(directories[0], O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (mounted < 0) fail_errno("open", directories[0]);
-  return mounted;
+  return open_mounted(directories[0]);
 }
 
 int mount_overlay(char *const *directories, size_t count) {

@@ -1,5 +1,5 @@
 // Writable layers as layers' tars, and whole file systems: what containers do to their root is done here through an overlay
-// in a mount namespace of its own. Needs root, python3 and tar.
+// in a mount namespace of its own. Needs root, python3, strace and tar.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -11,6 +11,7 @@ import type { OverlayDirs } from "../../src/engine/snapshots/index.ts";
 import { ImageRoom } from "../support/image-room.ts";
 import { seededRandom } from "../support/random-tar.ts";
 import { directory, file, hardlink, symlink, tarOf } from "../support/tar.ts";
+import { packPath } from "../support/unpack-bench.ts";
 
 const capability = "0100000200040000000000000000000000000000";
 const setXattr = (path: string, name: string, hex: string): string =>
@@ -281,10 +282,26 @@ describe("writable layers", () => {
     const before = spawnSync("cat", ["/proc/self/mountinfo"]).stdout.toString();
     run(
       container.dirs,
-      `( i=0; while [ $i -lt 300 ]; do echo $i > f$((i % 7)); rm -f f$((i * 3 % 7)); mkdir -p d$i; i=$((i+1)); done ) & ${process.env["GANTRY_PACK"] ?? `${import.meta.dirname}/../../shim/build/gantry-pack`} export ${container.dirs.upper} ${container.dirs.lower.join(" ")} > /dev/null; wait`,
+      `( i=0; while [ $i -lt 300 ]; do echo $i > f$((i % 7)); rm -f f$((i * 3 % 7)); mkdir -p d$i; i=$((i+1)); done ) & ${packPath} export ${container.dirs.upper} ${container.dirs.lower.join(" ")} > /dev/null; wait`,
     );
     assert.equal(list(await read(room.snapshots.export(container.key, signal()))).includes("d299/"), true);
     assert.equal(spawnSync("cat", ["/proc/self/mountinfo"]).stdout.toString(), before);
+  });
+
+  it("gives the same on kernels without the new ways of mounting", async () => {
+    const container = await writable(chain);
+    run(container.dirs, "rm etc/gone; echo x > new; mknod dev c 1 3");
+    const { upper, lower } = container.dirs;
+    const pack = (args: readonly string[], missing: string): Buffer => {
+      const inject = missing === "" ? [] : ["strace", "-qq", "-o", "/dev/null", "-e", `inject=${missing}:error=ENOSYS`];
+      const [program = "", ...rest] = [...inject, packPath, ...args, upper, ...lower];
+      const { status, stdout, stderr } = spawnSync(program, rest, { maxBuffer: 1 << 28 });
+      assert.equal(status, 0, stderr.toString());
+      return stdout;
+    };
+    assert.ok(pack(["export"], "fsopen").equals(pack(["export"], "")));
+    assert.ok(pack(["diff"], "mount_setattr").equals(pack(["diff"], "")));
+    assert.ok(pack(["diff"], "open_tree").equals(pack(["diff"], "")));
   });
 
   it("is a tar that GNU tar unpacks to what the container saw", async () => {
