@@ -1,6 +1,7 @@
 // Uploads of blobs: in one request, in one stream, in chunks; taking over a blob from another repository.
 // Source: OCI Distribution 1.1, "Pushing blobs", "Mounting a blob from another repository", "Canceling a blob upload".
 
+import { errnoOf } from "../../base/errors.ts";
 import { RegistryError } from "../errors.ts";
 import type { Exchange } from "../http/exchange.ts";
 import { parseChunkRange } from "../http/ranges.ts";
@@ -53,7 +54,7 @@ async function append(service: Service, exchange: Exchange, repository: string, 
   }
 }
 
-/** Runs `work` with the upload held; a full disk ends the upload, so that it does not keep the disk full. */
+/** Runs `work` with the upload held; a full or failing disk ends the upload: it must not keep the disk full. */
 async function withUpload(
   service: Service,
   exchange: Exchange,
@@ -66,7 +67,7 @@ async function withUpload(
   try {
     await work(held.upload);
   } catch (error) {
-    if (isDiskFull(error)) await uploads.remove(held.upload);
+    if (isDiskFull(error) || errnoOf(error) === "EIO") await uploads.remove(held.upload);
     throw error;
   }
 }

@@ -8,6 +8,8 @@ import { pipeline } from "node:stream/promises";
 import type { Digest } from "../../base/digest.ts";
 
 const batchBytes = 1 << 20;
+// So often the file is synced while more comes in, so that the end of a large upload does not wait for all of it.
+const syncBytes = 32 << 20;
 
 /** The bytes that somebody is sending, one request after the other. */
 export class Upload {
@@ -17,6 +19,7 @@ export class Upload {
   #offset: number;
   /** undefined: not known for what is in the file. */
   #hash: Hash | undefined;
+  #syncError: unknown;
 
   /** @param offset size of the file that is there */
   constructor(id: string, path: string, offset: number) {
@@ -40,10 +43,23 @@ export class Upload {
     const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
     let batch: Uint8Array[] = [];
     let batched = 0;
+    let synced = this.#offset;
+    let syncing: Promise<void> | undefined;
+    const syncAhead = async (): Promise<void> => {
+      try {
+        await file.datasync();
+        syncing = undefined;
+      } catch (error) {
+        this.#syncError = error;
+      }
+    };
     const flush = async (): Promise<void> => {
       const [writing, bytes] = [batch, batched];
       [batch, batched] = [[], 0];
       await this.#write(file, writing, bytes);
+      if (syncing !== undefined || this.#offset - synced < syncBytes) return;
+      synced = this.#offset;
+      syncing = syncAhead();
     };
     try {
       await file.truncate(this.#offset);
@@ -56,10 +72,17 @@ export class Upload {
     } finally {
       try {
         if (batched > 0) await flush();
+        await syncing;
       } finally {
         await file.close();
       }
     }
+    this.#checkSynced();
+  }
+
+  /** What a failed sync has lost, a later one does not tell. @throws the error of the first */
+  #checkSynced(): void {
+    if (this.#syncError !== undefined) throw this.#syncError;
   }
 
   async #write(file: FileHandle, batch: readonly Uint8Array[], bytes: number): Promise<void> {
@@ -99,6 +122,7 @@ export class Upload {
 
   /** The digest of what is there, and the file synced. */
   async finish(): Promise<Digest> {
+    this.#checkSynced();
     const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
     try {
       await file.datasync();
