@@ -40,9 +40,11 @@ async function readSecret(context: CommandContext): Promise<string> {
     setEcho(true);
     process.exit(signal === "SIGINT" ? 130 : 143);
   };
+  // Before the prompt: who types as soon as it shows is not echoed.
   setEcho(false);
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   try {
+    await context.out("Password: ");
     return await readLine();
   } finally {
     process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
@@ -72,7 +74,6 @@ export async function askCredentials(
     if (username === "") throw new CliError("Error: Non-null Username Required");
   }
   if (password === "") {
-    await context.out("Password: ");
     password = await readSecret(context);
     if (password === "") throw new CliError("Error: Password Required");
   }
