@@ -13,8 +13,6 @@ import type { Storage, StoredManifest } from "../storage/index.ts";
 import { Download } from "./download.ts";
 import { createUpstream, type UpstreamOptions } from "./upstream.ts";
 
-export { parseUpstream, type UpstreamOptions } from "./upstream.ts";
-
 export interface MirroredBlob {
   readonly sizeBytes: number;
   chunks(range: ByteRange): AsyncIterable<Uint8Array>;
