@@ -522,3 +522,35 @@ describe("kill -9 in the middle of a pull", () => {
       }
     });
 });
+
+describe("pull onto a disk that is too small", () => {
+  it("names the layer, leaves nothing behind, and works when there is space", { timeout: 120_000 }, async () => {
+    await using registry = await TestRegistry.start();
+    await registry.pushImage("full", "1", {
+      layers: Array.from({ length: 3 }, () => ({ tar: tarOf(file("f", randomBytes(16 * oneMiB))) })),
+    });
+    const root = mkdtempSync(join(tmpdir(), "gantry-pull-full-"));
+    try {
+      // A file system that only this process sees. The engine keeps 64 MiB of it in reserve.
+      const script = [
+        'mount -t tmpfs -o size=92m none "$1"',
+        'if "$2" "$3" "$1" "$4"; then exit 3; fi',
+        'if find "$1/tmp" "$1/snapshots" "$1/content/blobs/sha256" -mindepth 1 | grep .; then exit 4; fi',
+        'mount -o remount,size=500m "$1"',
+        '"$2" "$3" "$1" "$4"',
+      ].join("\n");
+      const program = join(import.meta.dirname, "../support/pull-once.ts");
+      const namespace = ["--mount", "--propagation", "private", "sh", "-ec", script, "sh"];
+      const child = spawn("unshare", [...namespace, root, process.execPath, program, `${registry.address}/full:1`]);
+      let said = "";
+      child.stdout.on("data", (chunk: Buffer) => void (said += String(chunk)));
+      child.stderr.on("data", (chunk: Buffer) => void (said += String(chunk)));
+      const [code] = (await once(child, "close")) as [number | null];
+      assert.equal(code, 0, said);
+      assert.match(said, /layer \d of 3 \(sha256:[0-9a-f]{64}\): .*no space left on device/i);
+      assert.match(said, /Status: Downloaded newer image for/);
+    } finally {
+      rmSync(root, { recursive: true, force: true });
+    }
+  });
+});
