@@ -107,6 +107,7 @@ export async function startUpload(service: Service, exchange: Exchange, reposito
     }
     try {
       await append(service, exchange, repository, upload);
+      exchange.expectSilence();
       await service.storage.finishUpload(repository, upload, digest);
     } catch (error) {
       await uploads.remove(upload);
@@ -135,6 +136,7 @@ export function putUpload(service: Service, exchange: Exchange, repository: stri
   return withUpload(service, exchange, repository, id, async (upload) => {
     const digest = parseBlobDigest(exchange.query.get("digest") ?? "");
     await append(service, exchange, repository, upload);
+    exchange.expectSilence();
     await service.storage.finishUpload(repository, upload, digest);
     sendCreated(exchange, repository, digest);
   });

@@ -68,6 +68,11 @@ export class Exchange {
     return contentLength(this.request);
   }
 
+  /** The answer may take longer than a silent connection is kept: a large file is read once more, or synced. */
+  expectSilence(): void {
+    this.request.socket.setTimeout(0);
+  }
+
   body(): AsyncIterable<Uint8Array> {
     return receive(this.request, this.response, (bytes) => {
       this.received += bytes;
