@@ -8,11 +8,11 @@ all: build/gantry-unpack build/gantry-pack
 
 build/gantry-unpack: $(UNPACK_SRC) unpack.h layer.h unpack.mk
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@ $(UNPACK_SRC)
+	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(UNPACK_SRC) && mv $@.new $@
 
 build/gantry-pack: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
-	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@ $(PACK_SRC)
+	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(PACK_SRC) && mv $@.new $@
 
 # With ASan and UBSan, for the corpus of hostile archives (GANTRY_UNPACK=shim/build/gantry-unpack-asan, GANTRY_PACK=…-pack-asan).
 build/gantry-unpack-asan: $(UNPACK_SRC) unpack.h layer.h unpack.mk

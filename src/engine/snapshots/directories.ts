@@ -7,6 +7,7 @@ import { chmodSync, lstatSync, mkdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
+import type { Logger } from "../../base/log.ts";
 import { run } from "../kernel/run.ts";
 import { removeSmallTree } from "../kernel/small-tree.ts";
 
@@ -66,6 +67,18 @@ export class SnapshotDirectories {
     mkdirSync(join(directory, "work"), { mode: 0o700 });
     const mode = parent === undefined ? 0o755 : lstatSync(this.fs(parent)).mode & 0o7777;
     chmodSync(join(directory, "fs"), mode);
+  }
+
+  /** Deletes every directory but those with these numbers, which are in use from now on; tmp/ is emptied. */
+  async sweep(known: ReadonlySet<number>, logger: Logger): Promise<void> {
+    for (const number of known) this.taken(number);
+    for (const name of await this.list()) {
+      if (/^[1-9][0-9]*$/.test(name) && known.has(Number(name))) continue;
+      logger.warn("snapshots: removing what was left half made", { directory: name });
+      if (/^[1-9][0-9]*$/.test(name)) this.taken(Number(name));
+      await removeTree(join(this.root, name));
+    }
+    for (const path of await this.listStaging()) await removeTree(path);
   }
 
   /** Deletes a numbered directory: out of sight at once, then file by file. */

@@ -24,6 +24,7 @@ import type {
   Snapshotter,
   StagedLayer,
 } from "./index.ts";
+import { LayerPins } from "./pins.ts";
 import { packLayer, packTar } from "./packer.ts";
 import { type Layer, type WritableLayer, loadRecords } from "./records.ts";
 import { type KeptLayer, StagingArea } from "./staging.ts";
@@ -54,19 +55,8 @@ const maxChainLength = 125;
 export async function createSnapshotter(deps: SnapshotterDeps): Promise<Snapshotter> {
   const directories = new SnapshotDirectories(deps.dataRoot);
   const { layers, writables } = await loadRecords(deps.store);
-  await sweep(directories, new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
+  await directories.sweep(new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
   return new OverlaySnapshotter(deps, directories, layers, writables);
-}
-
-async function sweep(directories: SnapshotDirectories, known: ReadonlySet<number>, logger: Logger): Promise<void> {
-  for (const number of known) directories.taken(number);
-  for (const name of await directories.list()) {
-    if (/^[1-9][0-9]*$/.test(name) && known.has(Number(name))) continue;
-    logger.warn("snapshots: removing what was left half made", { directory: name });
-    if (/^[1-9][0-9]*$/.test(name)) directories.taken(Number(name));
-    await removeTree(join(directories.root, name));
-  }
-  for (const path of await directories.listStaging()) await removeTree(path);
 }
 
 class OverlaySnapshotter implements Snapshotter {
@@ -74,7 +64,7 @@ class OverlaySnapshotter implements Snapshotter {
   readonly #directories: SnapshotDirectories;
   readonly #layers: Map<ChainId, Layer>;
   readonly #writables: Map<string, WritableLayer>;
-  readonly #pins = new Map<ChainId, number>();
+  readonly #pins = new LayerPins();
   readonly #staging: StagingArea;
   readonly #mutex = new KeyedMutex();
   #roots: (() => readonly ChainId[]) | undefined;
@@ -259,7 +249,11 @@ class OverlaySnapshotter implements Snapshotter {
 
   planCollect(neededTops: readonly ChainId[]): LayerRemoval {
     const needed = new Set<ChainId>();
-    const tops = [...neededTops, ...this.#pins.keys(), ...[...this.#writables.values()].map(({ parent }) => parent)];
+    const tops = [
+      ...neededTops,
+      ...this.#pins.chainIds(),
+      ...[...this.#writables.values()].map(({ parent }) => parent),
+    ];
     for (const top of tops) {
       for (let id = top; id !== undefined && !needed.has(id); id = this.#layers.get(id)?.parent) needed.add(id);
     }
@@ -280,7 +274,7 @@ class OverlaySnapshotter implements Snapshotter {
 
   tar(chainId: ChainId, signal: AbortSignal): Readable {
     const layer = this.#packable(chainId);
-    const release = this.#pin(chainId);
+    const release = this.#pins.pin(chainId);
     const directory = this.#directories.of(layer.dir);
     const tar = Readable.from(packLayer(this.#deps.packPath, directory, layer.diffId, signal), byteStream);
     return tar.once("close", release);
@@ -387,20 +381,7 @@ class OverlaySnapshotter implements Snapshotter {
   #keep(diffId: DiffId): KeptLayer | undefined {
     const layer = this.#byDiffId(diffId, this.#layers.values());
     if (layer === undefined) return undefined;
-    return { sizeBytes: layer.sizeBytes, tarBytes: layer.tarBytes, release: this.#pin(layer.chainId) };
-  }
-
-  /** Keeps a layer, and with it those under it, from being collected until the answer is called. */
-  #pin(chainId: ChainId): () => void {
-    this.#pins.set(chainId, (this.#pins.get(chainId) ?? 0) + 1);
-    let held = true;
-    return () => {
-      if (!held) return;
-      held = false;
-      const left = (this.#pins.get(chainId) ?? 1) - 1;
-      if (left === 0) this.#pins.delete(chainId);
-      else this.#pins.set(chainId, left);
-    };
+    return { sizeBytes: layer.sizeBytes, tarBytes: layer.tarBytes, release: this.#pins.pin(layer.chainId) };
   }
 
   /** Fills snapshots/<dir> from a staged layer, or from a layer with the same content elsewhere in some chain. */
