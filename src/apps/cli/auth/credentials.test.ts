@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, test } from "node:test";
+import { test } from "node:test";
 import { readConfigFile } from "./config-file.ts";
 import {
   decodeAuth,
@@ -44,11 +44,18 @@ const alice = {
   registryToken: "",
 };
 
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "gantry-auth-"));
-  stderr = "";
-});
-afterEach(() => rmSync(dir, { recursive: true, force: true }));
+/** A test with an empty configuration directory. Not hooks: without isolation those run for the tests of other files too. */
+function scenario(title: string, act: () => Promise<void> | void): void {
+  void test(title, async () => {
+    dir = mkdtempSync(join(tmpdir(), "gantry-auth-"));
+    stderr = "";
+    try {
+      await act();
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+}
 
 /** A program docker-credential-NAME that keeps secrets in a file beside it and writes down its verbs. */
 function addHelper(name: string, script?: string): void {
@@ -65,7 +72,7 @@ esac`;
   chmodSync(path, 0o755);
 }
 
-test("the file is written whole, for its owner alone, and unknown members keep their place", async () => {
+scenario("the file is written whole, for its owner alone, and unknown members keep their place", async () => {
   writeFileSync(config(), '{"zeta":{"b":1},"auths":{"x.example":{"auth":"YTpi","email":"e"}},"psFormat":"{{.ID}}"}', {
     mode: 0o644,
   });
@@ -82,7 +89,7 @@ test("the file is written whole, for its owner alone, and unknown members keep t
   });
 });
 
-test("the same credentials again change nothing; other ones replace them", async () => {
+scenario("the same credentials again change nothing; other ones replace them", async () => {
   await storeCredentials(keeper(), alice);
   const before = statSync(config()).ino;
   assert.equal((await storeCredentials(keeper(), alice)).plainFile, "");
@@ -91,7 +98,7 @@ test("the same credentials again change nothing; other ones replace them", async
   assert.equal((await findCredentials(keeper(), "reg.example:5000"))?.password, "other");
 });
 
-test("a file behind a symbolic link is changed there, the link stays", async () => {
+scenario("a file behind a symbolic link is changed there, the link stays", async () => {
   writeFileSync(join(dir, "real.json"), "{}");
   symlinkSync("real.json", config());
   await storeCredentials(keeper(), alice);
@@ -99,7 +106,7 @@ test("a file behind a symbolic link is changed there, the link stays", async () 
   assert.deepEqual(readdirSync(dir).sort(), ["config.json", "real.json"]);
 });
 
-test("a damaged file is said and never overwritten; its text is not repeated", async () => {
+scenario("a damaged file is said and never overwritten; its text is not repeated", async () => {
   writeFileSync(config(), '{"auths": {"x": {"auth": "YWxpY2U6czNjcmV0"');
   assert.equal(await findCredentials(keeper(), "x"), undefined);
   assert.equal(stderr, `WARNING: Error parsing config file (${config()}): it is not a JSON object\n`);
@@ -108,7 +115,7 @@ test("a damaged file is said and never overwritten; its text is not repeated", a
   assert.doesNotMatch(readConfigFile(dir).problem ?? "", /YWx/);
 });
 
-test("entries are found by name, or by the host of an address that older clients wrote", async () => {
+scenario("entries are found by name, or by the host of an address that older clients wrote", async () => {
   writeFileSync(
     config(),
     JSON.stringify({
@@ -120,14 +127,14 @@ test("entries are found by name, or by the host of an address that older clients
   assert.equal(await findCredentials(keeper(), "none.example"), undefined);
 });
 
-test("an entry that is no base64 is named without its text, and the request goes without credentials", async () => {
+scenario("an entry that is no base64 is named without its text, and the request goes without credentials", async () => {
   writeFileSync(config(), '{"auths":{"x.example":{"auth":"!secret!"}}}');
   assert.equal(Buffer.from(await registryAuthOf(keeper(), "x.example"), "base64url").toString(), "{}");
   assert.match(stderr, /^WARNING: no credentials for x\.example: invalid auth of x\.example/);
   assert.doesNotMatch(stderr, /!secret!/);
 });
 
-test("a credential program keeps the secret; the file only says that there is one", async () => {
+scenario("a credential program keeps the secret; the file only says that there is one", async () => {
   addHelper("fake");
   writeFileSync(config(), '{"credsStore":"fake"}');
   assert.equal((await storeCredentials(keeper(), alice)).plainFile, "");
@@ -148,7 +155,7 @@ test("a credential program keeps the secret; the file only says that there is on
   assert.equal(readFileSync(join(dir, "verbs"), "utf8"), "store\nget\nerase\nget\n");
 });
 
-test("credHelpers come before credsStore, and an empty one means the file", async () => {
+scenario("credHelpers come before credsStore, and an empty one means the file", async () => {
   addHelper("fake", 'cat > /dev/null; echo \'{"Username":"<token>","Secret":"T"}\'');
   writeFileSync(
     config(),
@@ -162,7 +169,7 @@ test("credHelpers come before credsStore, and an empty one means the file", asyn
   assert.equal((await findCredentials(keeper(), "b.example"))?.password, "b");
 });
 
-test("programs that are missing, fail or answer nonsense are named; secrets are not in the message", async () => {
+scenario("programs that are missing, fail or answer nonsense are named; secrets are not in the message", async () => {
   writeFileSync(config(), '{"credsStore":"missing"}');
   await assert.rejects(storeCredentials(keeper(), alice), {
     message:
@@ -179,7 +186,7 @@ test("programs that are missing, fail or answer nonsense are named; secrets are 
   await assert.rejects(findCredentials(keeper(), "x"), /not a name of a program/);
 });
 
-test("the header is base64url of JSON, for the registry of the reference", () => {
+scenario("the header is base64url of JSON, for the registry of the reference", () => {
   assert.equal(serverOfReference("busybox"), defaultServer);
   assert.equal(serverOfReference("docker.io/a/b:1"), defaultServer);
   assert.equal(serverOfReference("reg.example:5000/a"), "reg.example:5000");
