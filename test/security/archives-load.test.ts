@@ -2,6 +2,7 @@
 // is bounded. Needs root and gantry-unpack.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { Readable } from "node:stream";
 import { createGzip, gzipSync } from "node:zlib";
@@ -51,12 +52,20 @@ describe("what is no image archive", () => {
   refuses("more text", () => Buffer.from("hello ".repeat(200)), /invalid tar header/);
   refuses("a tar without a manifest", () => layer, /not an image archive/);
   refuses("an empty tar", () => end, /not an image archive/);
-  refuses("bzip2", () => Buffer.from("BZh91AY&SY"), /bzip2 are not supported/, "NotImplemented");
+  refuses("truncated bzip2", () => Buffer.from("BZh91AY&SY"), /^bzip2: unexpected EOF$/);
+  refuses("truncated xz", () => Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2, 3]), /^xz: /);
   refuses(
-    "xz",
-    () => Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 1, 2, 3]),
-    /xz are not supported/,
-    "NotImplemented",
+    "xz that needs more memory than is given to it",
+    () => execFileSync("xz", ["-c", "--lzma2=preset=0,dict=1GiB"], { input: dockerArchive([good]) }),
+    /^xz: Memory usage limit reached$/,
+  );
+  refuses(
+    "an xz bomb",
+    () => {
+      const hollow = tarOf(file("a.tar", tarOf(file("zeros", Buffer.alloc(64 << 20)))));
+      return execFileSync("xz", ["-c", "-0"], { input: hollow, maxBuffer: 1 << 28 });
+    },
+    /limit|exceed|larger|more than/i,
   );
   refuses(
     "damaged gzip",

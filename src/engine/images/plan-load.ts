@@ -7,7 +7,7 @@ import { EngineError } from "../../base/errors.ts";
 import { type Named, parseNamed, withDefaultTag } from "../../base/reference.ts";
 import type { ArchiveContents, ArchiveFile } from "./archive.ts";
 import { compressedManifests, newManifest } from "./archive-manifests.ts";
-import type { NewImage } from "./commit-image.ts";
+import type { NewImage, NewManifest } from "./commit-image.ts";
 import { continuesHistory } from "./parentage.ts";
 import { parseImageConfig } from "./parse-config.ts";
 import { type ParsedDescriptor, parseDockerManifest, parseDocument } from "../../spec/oci/parse.ts";
@@ -139,12 +139,17 @@ function planOciLayout(
       planned.set(image.id, {
         ...image,
         references: [...(before?.references ?? []), ...referencesOf(name)],
-        manifests: [...(before?.manifests ?? []), ...image.manifests],
+        manifests: withoutTwins([...(before?.manifests ?? []), ...image.manifests]),
       });
     }
   }
   if (planned.size === 0) throw refused("invalid OCI layout: index.json names no image");
   return [...planned.values()];
+}
+
+/** A manifest that is listed once per name is one manifest. */
+function withoutTwins(manifests: readonly NewManifest[]): readonly NewManifest[] {
+  return [...new Map(manifests.map((manifest) => [manifest.record.digest, manifest])).values()];
 }
 
 /** Attestations and the like are no images: their platform is "unknown". */
