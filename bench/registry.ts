@@ -21,7 +21,7 @@ export async function startRegistry(directory: string, namespace: string | undef
     config,
     [
       "version: 0.1",
-      "log: { level: fatal, accesslog: { disabled: true } }",
+      "log: { level: error, accesslog: { disabled: true } }",
       `storage: { filesystem: { rootdirectory: ${join(directory, "data")} }, delete: { enabled: true } }`,
       `http: { addr: ${registryAddress} }`,
       "",

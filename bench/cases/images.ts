@@ -52,6 +52,7 @@ async function eachInTurn(
   for (let round = -1; round < rounds; round++) {
     for (const engine of engines) {
       await work(engine, (name, took) => {
+        process.stdout.write(`       ${engine.name} ${name} ${ms(took)}\n`);
         if (round >= 0) ((figures[name] ??= {})[engine.name] ??= []).push(took);
       });
     }
