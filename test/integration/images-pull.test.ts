@@ -272,7 +272,7 @@ describe("docker pull", () => {
     await whole();
   });
 
-  it("goes on where a connection broke", { timeout: 60_000 }, async () => {
+  it("goes on where a connection broke", { timeout: 180_000 }, async () => {
     const image = await registry.pushImage("cut", "1", {
       layers: [{ tar: tarOf(file("f", randomBytes(4 * oneMiB))) }],
     });
@@ -300,8 +300,9 @@ describe("docker pull", () => {
     const pulling = pullLines(room.images, `${proxy.address}/cancelled:1`, { signal: controller.signal });
     await proxy.held;
     const path = join(room.dataRoot, "content/ingest", image.layers[0]?.digest.slice(7) ?? "");
-    const deadline = performance.now() + 5000;
-    while (statSync(path).size < oneMiB && performance.now() < deadline) await sleep(20);
+    const deadline = performance.now() + 30_000;
+    const written = (): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    while (written() < oneMiB && performance.now() < deadline) await sleep(20);
     const before = proxy.received;
     controller.abort();
     await assert.rejects(pulling, kind("Cancelled", /cancelled/));
@@ -451,7 +452,7 @@ describe("kill -9 in the middle of a pull", () => {
       env: { ...process.env, ...env },
     });
 
-  it("leaves what was fetched to the next pull", { timeout: 60_000 }, async () => {
+  it("leaves what was fetched to the next pull", { timeout: 180_000 }, async () => {
     await using registry = await TestRegistry.start();
     await using proxy = await CuttingProxy.start(registry.port);
     const root = mkdtempSync(join(tmpdir(), "gantry-pull-kill-"));
@@ -463,7 +464,7 @@ describe("kill -9 in the middle of a pull", () => {
       proxy.holdAfter = 6 * oneMiB;
       const child = start(root, `${proxy.address}/killed:1`);
       await proxy.held;
-      const deadline = performance.now() + 5000;
+      const deadline = performance.now() + 30_000;
       const bytes = (): number =>
         readdirSync(join(root, "content/ingest")).reduce(
           (sum, name) => sum + statSync(join(root, "content/ingest", name)).size,
@@ -524,7 +525,7 @@ describe("kill -9 in the middle of a pull", () => {
 });
 
 describe("pull onto a disk that is too small", () => {
-  it("names the layer, leaves nothing behind, and works when there is space", { timeout: 120_000 }, async () => {
+  it("names the layer, leaves nothing behind, and works when there is space", { timeout: 180_000 }, async () => {
     await using registry = await TestRegistry.start();
     await registry.pushImage("full", "1", {
       layers: Array.from({ length: 3 }, () => ({ tar: tarOf(file("f", randomBytes(16 * oneMiB))) })),

@@ -266,12 +266,12 @@ test("TLS: certificates that change are taken on SIGHUP, unusable ones are not, 
   renameSync(path("next.crt"), path("server.crt"));
   renameSync(path("next.key"), path("server.key"));
   registry.signal("SIGHUP");
-  await sleep(500);
+  await registry.logged(/the TLS files were read again/);
   await assert.rejects(call(`${registry.url}/v2/`, { ca }));
   assert.equal((await call(`${registry.url}/v2/`, { ca: next })).status, 200);
   writeFileSync(path("server.key"), "nonsense");
   registry.signal("SIGHUP");
-  await sleep(500);
+  await registry.logged(/the TLS files are not usable/);
   assert.equal((await call(`${registry.url}/v2/`, { ca: next })).status, 200);
   await assert.rejects(
     new Promise((resolve, reject) => {

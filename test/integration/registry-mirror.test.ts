@@ -16,7 +16,11 @@ import { call, codeOf, digestOf, manifestType, OwnRegistry, pushManifest } from 
 const layers = [randomBytes(3 << 20), randomBytes(10)];
 const blobs = { config: "{}", layers };
 
-function requestsFor(registry: OwnRegistry, method: string, path: string): number {
+/** How many requests there were; a request is logged a moment after its answer, so one more than that is waited for. */
+async function requestsFor(registry: OwnRegistry, method: string, path: string): Promise<number> {
+  const marker = `/v2/marker-${randomBytes(4).toString("hex")}`;
+  await call(registry.url + marker);
+  await registry.logged(new RegExp(marker));
   return registry.log.split("\n").filter((line) => line.includes(`method=${method} `) && line.includes(path)).length;
 }
 
@@ -35,7 +39,7 @@ test("what was pulled once is served without the upstream; tags are asked for an
     const part = await call(url, { headers: { range: "bytes=2-5" } });
     assert.deepEqual([part.status, part.body], [206, bytes.subarray(2, 6)]);
   }
-  assert.equal(requestsFor(upstream, "GET", `blobs/${digestOf(layers[0] ?? "")}`), 1);
+  assert.equal(await requestsFor(upstream, "GET", `blobs/${digestOf(layers[0] ?? "")}`), 1);
   const second = await pushManifest(upstream.url, "library/x", "v1", { ...blobs, config: '{"second":2}' });
   await sleep(1100);
   assert.deepEqual((await manifest()).body, second.bytes);
@@ -74,7 +78,7 @@ test("a blob is fetched once for all who want it at the same time", async () => 
   const url = `${mirror.url}/v2/a/blobs/${digestOf(large)}`;
   const answers = await Promise.all(Array.from({ length: 6 }, () => call(url)));
   for (const answer of answers) assert.equal(digestOf(answer.body), digestOf(large));
-  assert.equal(requestsFor(upstream, "GET", `blobs/${digestOf(large)}`), 1);
+  assert.equal(await requestsFor(upstream, "GET", `blobs/${digestOf(large)}`), 1);
 });
 
 test("what is here for one repository is not served to another that the upstream does not have it in", async () => {

@@ -114,9 +114,9 @@ export class TerminalSession {
     this.#child.stdin?.write(text);
   }
 
-  /** Resolves when the output matches. @throws Error it does not within 20 s; the output is in the message */
+  /** Resolves when the output matches. @throws Error it does not within a minute; the output is in the message */
   async waitFor(pattern: RegExp): Promise<void> {
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     while (!pattern.test(this.#output)) {
       if (performance.now() > deadline) {
         this.kill();
@@ -128,7 +128,7 @@ export class TerminalSession {
 
   /** The device of the terminal. */
   async tty(): Promise<string> {
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + 60_000;
     while (!existsSync(this.#ttyFile) || readFileSync(this.#ttyFile, "utf8").trim() === "") {
       if (performance.now() > deadline) throw new Error("no terminal appeared");
       await sleep(10);
@@ -143,9 +143,9 @@ export class TerminalSession {
     return stdout;
   }
 
-  /** The exit code of the shell line; a hanging one is killed after 20 s and gives -1. */
+  /** The exit code of the shell line; a hanging one is killed after a minute and gives -1. */
   async end(): Promise<number> {
-    const timer = setTimeout(() => this.kill(), 20_000);
+    const timer = setTimeout(() => this.kill(), 60_000);
     const code = await this.#ended;
     clearTimeout(timer);
     return code;

@@ -74,7 +74,7 @@ export async function runCommand(
   child.stderr?.on("data", (chunk: Buffer) => stderr.push(chunk));
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
-  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 60_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), options.timeoutMs ?? 120_000);
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.on("error", reject);
   child.on("close", (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
@@ -186,7 +186,7 @@ export class TestDaemon {
     closeSync(out);
     child.on("error", () => {});
     this.#child = child;
-    const deadline = performance.now() + 30_000;
+    const deadline = performance.now() + 60_000;
     for (;;) {
       if (child.exitCode !== null || child.signalCode !== null || performance.now() > deadline) {
         if (child.exitCode === null) child.kill("SIGKILL");
@@ -311,7 +311,7 @@ export class TestDaemon {
       problems.push(error instanceof Error ? error.message : String(error));
     }
     // A shim leaves a moment after its container is gone.
-    const deadline = performance.now() + 3000;
+    const deadline = performance.now() + 15_000;
     while (this.leftovers().length > 0 && performance.now() < deadline) await sleep(50);
     problems.push(...this.leftovers());
     removeLeftovers(this);

@@ -145,6 +145,15 @@ export class OwnRegistry {
     return this.#log;
   }
 
+  /** Resolves when the log has it. @throws Error not within a minute */
+  async logged(pattern: RegExp): Promise<void> {
+    const deadline = performance.now() + 60_000;
+    while (!pattern.test(this.#log)) {
+      if (performance.now() > deadline) throw new Error(`${String(pattern)} is not in the log: ${this.#log}`);
+      await sleep(20);
+    }
+  }
+
   get pid(): number {
     return this.#process?.pid ?? 0;
   }
@@ -158,7 +167,7 @@ export class OwnRegistry {
     this.#process = child;
     const before = this.#log.length;
     child.stderr.on("data", (chunk: Buffer) => (this.#log += chunk.toString("utf8")));
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     for (;;) {
       const url = /msg="registry is served" url="([^"]+)"/.exec(this.#log.slice(before))?.[1];
       if (url !== undefined) {

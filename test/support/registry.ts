@@ -288,7 +288,7 @@ export class TestRegistry {
   }
 
   async #until(condition: () => boolean): Promise<void> {
-    const deadline = performance.now() + 20_000;
+    const deadline = performance.now() + 60_000;
     while (!condition()) {
       if (performance.now() > deadline || this.#process?.exitCode !== null)
         throw new Error(`docker-registry did not come up (apt-get install docker-registry):\n${this.log.slice(-2000)}`);
