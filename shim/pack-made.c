@@ -34,7 +34,7 @@ static bool holds_only_made(int fd, const char *path) {
     if (strcmp(child->d_name, ".") == 0 || strcmp(child->d_name, "..") == 0) continue;
     char below[512];
     struct stat st;
-    int n = snprintf(below, sizeof below, "%s/%s", path, child->d_name);
+    int n = snprintf(below, sizeof below, "%s%s%s", path, *path == 0 ? "" : "/", child->d_name);
     only = n < (int)sizeof below && fstatat(copy, child->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && is_made(copy, child->d_name, below, &st);
   }
   closedir(dir);
@@ -69,3 +69,5 @@ bool is_made(int parent, const char *name, const char *path, const struct stat *
   if (fd >= 0) close(fd);
   return only;
 }
+
+bool is_empty_root(int root, const struct stat *st) { return is_unchanged(".", st) && holds_only_made(root, ""); }

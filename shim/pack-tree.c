@@ -224,13 +224,15 @@ static void pack_children(int fd) {
   closedir(dir);
 }
 
-// The root is a member only if it is not as an unpacked layer's root is by itself, so that no change makes an empty tar.
+// The root is a member only if it is not as an unpacked layer's root is by itself; and if nothing at all has changed, it is none
+// even then, so that no change makes an empty tar.
 static void pack_root(int root) {
   struct stat st;
   const struct target target = {.fd = root};
   if (fstat(root, &st) < 0) fail(EXIT_SYSTEM, "stat the root: %s", strerror(errno));
   size_t records_size = read_xattrs(&target);
   if ((st.st_mode & 07777) == 0755 && st.st_uid == 0 && st.st_gid == 0 && records_size == 0) return;
+  if (records_size == 0 && is_empty_root(root, &st)) return;
   strcpy(path, ".");
   emit_member('5', &st, 0, NULL, records_size);
   *path = 0;

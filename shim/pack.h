@@ -59,5 +59,7 @@ const char *first_name(const struct stat *st, const char *path);
 // pack-made.c: whether the member of a writable layer is the engine's own, and as the engine made it.
 void set_lower(char *const *directories, size_t count);
 bool is_made(int parent, const char *name, const char *path, const struct stat *st);
+// Whether a writable layer as a whole changes nothing.
+bool is_empty_root(int root, const struct stat *st);
 
 #endif

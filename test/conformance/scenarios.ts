@@ -3,6 +3,7 @@
 
 import { spawnSync } from "node:child_process";
 import { rmSync } from "node:fs";
+import { archives } from "./archives.ts";
 import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
 import { details } from "./details.ts";
@@ -274,5 +275,6 @@ export const scenarios: readonly Step[] = [
   ...details,
   ...registries,
   ...storedImages,
+  ...archives,
   ...lists,
 ];

@@ -3,7 +3,7 @@
 // Everything here is 0700 and root's: setuid files in layers are out of reach for the host's users.
 
 import { randomUUID } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, renameSync } from "node:fs";
+import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
@@ -65,8 +65,9 @@ export class SnapshotDirectories {
     mkdirSync(directory, { mode: 0o700 });
     mkdirSync(join(directory, "fs"), { mode: 0o755 });
     mkdirSync(join(directory, "work"), { mode: 0o700 });
-    const mode = parent === undefined ? 0o755 : lstatSync(this.fs(parent)).mode & 0o7777;
-    chmodSync(join(directory, "fs"), mode);
+    const { uid, gid, mode } = parent === undefined ? { uid: 0, gid: 0, mode: 0o755 } : lstatSync(this.fs(parent));
+    chownSync(join(directory, "fs"), uid, gid);
+    chmodSync(join(directory, "fs"), mode & 0o7777);
   }
 
   /** Deletes every directory but those with these numbers, which are in use from now on; tmp/ is emptied. */
