@@ -20,6 +20,8 @@ export interface EvilImage {
   readonly blobs: ReadonlyMap<string, Buffer>;
   readonly config: string;
   readonly layers: readonly string[];
+  /** What is served under a digest in place of the manifest: by the digest that is asked for. */
+  readonly documents?: ReadonlyMap<string, { readonly bytes: Buffer; readonly mediaType: string }>;
 }
 
 export interface SeenRequest {
@@ -127,6 +129,8 @@ export class EvilRegistry {
     this.#behaviour = behaviours[behaviour];
     this.#counts.clear();
     this.requests.length = 0;
+    // What was left unanswered on a connection would be waited for by the next request on it.
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   /** "127.0.0.1:5000": what an image's name begins with. */
@@ -199,6 +203,9 @@ export class EvilRegistry {
 
   #good(kind: RequestKind, url: URL): EvilExchange["good"] {
     const { image } = this;
+    const asked = image.documents?.get(url.pathname.slice(url.pathname.lastIndexOf("/") + 1));
+    if (kind === "manifest" && asked !== undefined)
+      return { bytes: asked.bytes, headers: { "content-type": asked.mediaType } };
     if (kind === "manifest")
       return {
         bytes: image.manifest,

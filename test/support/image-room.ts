@@ -19,6 +19,10 @@ export interface RoomOptions {
   readonly dataRoot?: string;
   readonly maxLayerBytes?: number;
   readonly maxEntries?: number;
+  /** Of connections to registries; 2000 without. */
+  readonly stallTimeoutMs?: number;
+  /** What pauses between attempts are multiplied by; 1 without. */
+  readonly retryDelayScale?: number;
 }
 
 /** All parts of one data root, opened. */
@@ -49,7 +53,7 @@ export class ImageRoom {
     const containers: { id: string; running: boolean }[] = [];
     const store = await openStore({ directory: dataRoot, logger, ballastBytes: 0 });
     const content = await createContentStore({ store, dataRoot });
-    const { maxEntries, maxLayerBytes } = options;
+    const { maxEntries, maxLayerBytes, retryDelayScale = 1 } = options;
     const snapshots = await createSnapshotter({
       store,
       dataRoot,
@@ -70,7 +74,8 @@ export class ImageRoom {
         noProxy: "",
         userAgent: "gantry-test",
         maxAttempts: 3,
-        stallTimeoutMs: 2000,
+        stallTimeoutMs: options.stallTimeoutMs ?? 2000,
+        retryDelayScale,
       }),
     });
     const images = await createImages({
@@ -81,7 +86,12 @@ export class ImageRoom {
       dataRoot,
       engineVersion: "0.0.0-test",
       distribution,
-      transfers: () => ({ maxConcurrentDownloads: 3, maxConcurrentUploads: 5 }),
+      transfers: () => ({
+        maxConcurrentDownloads: 3,
+        maxConcurrentUploads: 5,
+        maxDownloadAttempts: 5,
+        retryDelayScale,
+      }),
       users: { containersOf: () => containers },
       events: { publish: (event) => void events.push(event) },
       ...(maxLayerBytes === undefined ? {} : { maxLayerBytes }),

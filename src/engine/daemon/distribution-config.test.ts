@@ -132,7 +132,12 @@ test("info shows registries as dockerd does, and no proxy's password", () => {
 });
 
 test("limits of transfers: 0 is none, less is refused", () => {
-  assert.deepEqual(transferLimits(merge({})), { maxConcurrentDownloads: 3, maxConcurrentUploads: 5 });
+  assert.deepEqual(transferLimits(merge({})), {
+    maxConcurrentDownloads: 3,
+    maxConcurrentUploads: 5,
+    maxDownloadAttempts: 5,
+  });
+  assert.equal(transferLimits(merge({ "max-download-attempts": 2 })).maxDownloadAttempts, 2);
   assert.ok(transferLimits(merge({ "max-concurrent-downloads": 0 })).maxConcurrentDownloads > 100);
   assert.deepEqual(
     ["max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"].map((key) =>

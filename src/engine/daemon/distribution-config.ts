@@ -107,14 +107,16 @@ export function distributionConfig(
   };
 }
 
-/** How many layers go at once, for images/. */
+/** How many layers go at once, and how often one is tried, for images/. */
 export function transferLimits(config: DaemonConfig): {
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
+  readonly maxDownloadAttempts: number;
 } {
   return {
     maxConcurrentDownloads: config.maxConcurrentDownloads || unlimitedTransfers,
     maxConcurrentUploads: config.maxConcurrentUploads || unlimitedTransfers,
+    maxDownloadAttempts: Math.max(1, config.maxDownloadAttempts),
   };
 }
 

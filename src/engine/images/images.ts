@@ -53,10 +53,14 @@ export interface CreateImagesDeps {
   transfers(): TransferLimits;
 }
 
-/** How many blobs move at once, over all pulls or pushes. */
+/** How many blobs move at once, over all pulls or pushes, and how often a download is tried. */
 export interface TransferLimits {
   readonly maxConcurrentDownloads: number;
   readonly maxConcurrentUploads: number;
+  /** Of a download whose connections bring nothing new, before it is given up. */
+  readonly maxDownloadAttempts: number;
+  /** Pauses between attempts are multiplied by it; 1 without. For tests. */
+  readonly retryDelayScale?: number;
 }
 
 /** What the parts of the room share. */

@@ -25,8 +25,8 @@ export interface Download extends AsyncDisposable {
   readonly done: Promise<void>;
   /** Resolves when the fetch has its place, or has failed. */
   readonly started: Promise<void>;
-  /** It went on from bytes of an earlier fetch. */
-  readonly resumed: boolean;
+  /** Some of its bytes may be others': of an earlier fetch, or of another pull's registry. */
+  readonly doubtful: boolean;
   /** The bytes from the start, behind the fetch. */
   follow(signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** The bytes are of no use: deleted when the last one leaves, and fetched anew by whoever comes from now on. */
@@ -43,7 +43,10 @@ export interface DownloadsDeps {
   readonly content: Pick<ContentStore, "ingest">;
   /** Asked anew for every blob. */
   maxConcurrent(): number;
-  readonly maxAttempts: number;
+  /** Asked anew after every failure. */
+  maxAttempts(): number;
+  /** What pauses are multiplied by. */
+  retryDelayScale(): number;
 }
 
 // After so many bytes a connection counts as good again: its next failure is a first one.
@@ -63,21 +66,27 @@ export class Downloads {
     this.#slots = new Slots(() => deps.maxConcurrent());
   }
 
-  /** Takes part in the fetch of a blob, or begins it. */
+  /**
+   * Takes part in the fetch of a blob, or begins it. Whose claim of its size is the wrong one shows when it is there: until then
+   * fetches of different sizes follow one another.
+   *
+   * @throws InvalidParameter the blob is there, and has another size
+   */
   join(
     blob: { readonly digest: Digest; readonly size: number },
     repository: Pick<Repository, "openBlob">,
     watcher: DownloadWatcher,
   ): Download {
-    let fetch = this.#current.get(blob.digest);
-    if (fetch === undefined) {
-      fetch = new BlobFetch(this.#deps, this.#slots, blob, this.#closing.get(blob.digest));
-      this.#current.set(blob.digest, fetch);
-    } else if (fetch.size !== blob.size) {
+    const current = this.#current.get(blob.digest);
+    if (current !== undefined && current.size !== blob.size && current.isVerified)
       throw new EngineError(
         "InvalidParameter",
-        `blob ${blob.digest} is claimed with ${blob.size} and ${fetch.size} bytes`,
+        `blob ${blob.digest} has ${current.size} bytes, the manifest says ${blob.size}`,
       );
+    let fetch = current;
+    if (fetch?.size !== blob.size) {
+      fetch = new BlobFetch(this.#deps, this.#slots, blob, current?.closed ?? this.#closing.get(blob.digest));
+      this.#current.set(blob.digest, fetch);
     }
     return this.#share(fetch, fetch.join(repository, watcher));
   }
@@ -89,8 +98,8 @@ export class Downloads {
     return {
       done: waiter.done.promise,
       started: fetch.started,
-      get resumed() {
-        return fetch.resumed;
+      get doubtful() {
+        return fetch.resumed || fetch.hasOtherSource(waiter);
       },
       follow: (signal) => fetch.follow(signal),
       discard: () => {
@@ -132,11 +141,13 @@ class BlobFetch {
   /** Resolves with whether the blob is there, once nothing more will come. */
   readonly ended: Promise<boolean>;
   resumed = false;
+  isVerified = false;
   readonly #deps: DownloadsDeps;
   readonly #slots: Slots;
   /** In the order of coming; those that were told a failure are still in `#present`. */
   readonly #waiters = new Set<Waiter>();
   readonly #present = new Set<Waiter>();
+  readonly #sources = new Set<Waiter["repository"]>();
   readonly #stop = new AbortController();
   readonly #opened = Promise.withResolvers<Ingest>();
   readonly #closed = Promise.withResolvers<void>();
@@ -184,6 +195,11 @@ class BlobFetch {
     this.#present.delete(waiter);
     waiter.done.reject(new EngineError("Cancelled", "the pull was cancelled"));
     return this.#present.size === 0;
+  }
+
+  /** Whether another's registry was asked for bytes. */
+  hasOtherSource({ repository }: Waiter): boolean {
+    return this.#sources.size > 1 || (this.#sources.size === 1 && !this.#sources.has(repository));
   }
 
   discard(): void {
@@ -254,16 +270,17 @@ class BlobFetch {
         await this.#transfer(ingest, waiter.repository);
         this.#tell((watcher) => watcher.onVerify());
         await ingest.finish();
+        this.isVerified = true;
         return true;
       } catch (error) {
         if (this.#stop.signal.aborted) continue;
         if (ingest.offset - before >= goodBytes) attempt = 1;
-        const decision = planRetry(error, attempt++, this.#deps.maxAttempts);
-        if (decision.retry) await this.#pause(decision.delayMs);
+        const decision = planRetry(error, attempt++, this.#deps.maxAttempts());
+        if (decision.retry) await this.#pause(decision.delayMs * this.#deps.retryDelayScale());
         else {
           this.#failed(waiter, error);
           attempt = 1;
-          // The bytes themselves are wrong, or the disk is full: the file is gone, whoever asks.
+          // The bytes themselves are wrong, or the disk is full: the file is gone, whoever asks. Others may ask anew.
           if (!(error instanceof RegistryError)) {
             for (const other of this.#waiters) this.#failed(other, error);
             ingest.fail(error);
@@ -278,6 +295,7 @@ class BlobFetch {
   /** One connection. */
   async #transfer(ingest: Ingest, repository: Waiter["repository"]): Promise<void> {
     if (ingest.offset === this.size) return;
+    this.#sources.add(repository);
     const body = await repository.openBlob(this.digest, ingest.offset, this.#stop.signal);
     if (body.sizeBytes !== undefined && body.sizeBytes !== this.size)
       throw this.#wrong(`the registry has ${body.sizeBytes} bytes, the manifest says ${this.size}`);

@@ -14,6 +14,9 @@ import type { Download } from "./pull-downloads.ts";
 import { LayerProgress } from "./pull-progress.ts";
 import type { PullShare } from "./pull-share.ts";
 
+/** Of one layer, each from nothing. */
+const maxAttempts = 3;
+
 /** Layers on their way into a commit; dispose when it is done. */
 export interface PulledLayers extends AsyncDisposable {
   /** undefined for those that are unpacked already. */
@@ -118,18 +121,18 @@ class LayerUnpacking {
     this.#repository = repository;
     this.#stack = stack;
     this.#task = task;
-    // In the order of the layers, before anything is waited for.
-    if (!deps.content.has(task.layer.descriptor.digest)) this.#join();
   }
 
   async run(signal: AbortSignal): Promise<StagedLayer> {
+    // In the order of the layers, before anything is waited for.
+    if (!this.#deps.content.has(this.#task.layer.descriptor.digest)) this.#join();
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#attempt(signal);
       } catch (error) {
         const download = this.#download;
-        // What a power cut or another program left in the file may be the cause: once more, from nothing.
-        const again = attempt === 1 && !signal.aborted && isWrong(error) && (download?.resumed ?? true);
+        // What a power cut left in the file, or another pull's registry sent, may be the cause: once more, from nothing.
+        const again = attempt < maxAttempts && !signal.aborted && isWrong(error) && (download?.doubtful ?? true);
         if (isWrong(error)) download?.discard();
         if (!again) throw error;
         await download?.[Symbol.asyncDispose]();
@@ -138,13 +141,15 @@ class LayerUnpacking {
     }
   }
 
-  #join(): Download {
-    const { descriptor } = this.#task.layer;
-    const download = this.#share.downloads.join(descriptor, this.#repository, this.#task.progress);
-    this.#download = download;
-    // Held until the commit: until then nobody may sweep what was fetched.
-    this.#stack.use(download);
-    return download;
+  /** Held until the commit: until then nobody may sweep what was fetched. */
+  #join(): void {
+    const { layer, name, progress } = this.#task;
+    try {
+      const download = this.#share.downloads.join(layer.descriptor, this.#repository, progress);
+      this.#download = this.#stack.use(download);
+    } catch (error) {
+      throw named(`download of ${name}`, error);
+    }
   }
 
   async #attempt(signal: AbortSignal): Promise<StagedLayer> {

@@ -8,6 +8,7 @@ import type { OciImageConfig } from "../../spec/oci/image.ts";
 import type { ParsedDescriptor, ParsedDocument } from "../../spec/oci/parse.ts";
 import type { ExactPlatform } from "../../spec/oci/platform-order.ts";
 import type { ContentStore } from "../content/index.ts";
+import type { ImagesDeps } from "./images.ts";
 import { parseImageConfig } from "./parse-config.ts";
 import {
   type CheckedDocument,
@@ -31,6 +32,7 @@ export interface ResolvedPull {
 }
 
 type Asked = Pick<Repository, "manifest" | "openBlob">;
+type ResolveDeps = { readonly content: Pick<ContentStore, "has" | "read"> } & Pick<ImagesDeps, "transfers">;
 
 /**
  * Asks for what a reference leads to.
@@ -51,11 +53,10 @@ export async function fetchTarget(repository: Asked, reference: string, signal: 
  * @throws InvalidParameter the documents contradict one another, or are no image's
  */
 export async function resolvePull(
+  deps: ResolveDeps,
   repository: Asked,
-  content: Pick<ContentStore, "has" | "read">,
   target: CheckedDocument,
   wanted: ExactPlatform,
-  maxAttempts: number,
   signal: AbortSignal,
 ): Promise<ResolvedPull> {
   let current = target;
@@ -73,7 +74,7 @@ export async function resolvePull(
   }
   const { document } = current;
   checkManifest(document, current.mediaType);
-  const configBytes = await fetchConfig(repository, content, document.config, maxAttempts, signal);
+  const configBytes = await fetchConfig(deps, repository, document.config, signal);
   const config = parseImageConfig(configBytes);
   return {
     target: target.digest,
@@ -86,12 +87,12 @@ export async function resolvePull(
 }
 
 async function fetchConfig(
+  { content, transfers }: ResolveDeps,
   repository: Asked,
-  content: Pick<ContentStore, "has" | "read">,
   descriptor: ParsedDescriptor,
-  maxAttempts: number,
   signal: AbortSignal,
 ): Promise<Buffer> {
+  const { maxDownloadAttempts, retryDelayScale = 1 } = transfers();
   if (content.has(descriptor.digest)) {
     try {
       return await content.read(descriptor.digest);
@@ -104,9 +105,9 @@ async function fetchConfig(
     try {
       return await fetchDocument(repository, descriptor, signal);
     } catch (error) {
-      const decision = planRetry(error, attempt, maxAttempts);
+      const decision = planRetry(error, attempt, maxDownloadAttempts);
       if (!decision.retry) throw error;
-      await sleep(decision.delayMs, undefined, { signal });
+      await sleep(decision.delayMs * retryDelayScale, undefined, { signal });
     }
   }
 }

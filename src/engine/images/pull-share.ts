@@ -6,8 +6,6 @@ import { Slots } from "./push-slots.ts";
 
 /** So many layers are unpacked at once: each of them occupies a thread of Node's pool and a process. */
 const maxUnpacks = 3;
-/** Of one connection after another that brings nothing new; dockerd's. */
-export const maxDownloadAttempts = 5;
 
 /** One of these for each image room. */
 export class PullShare {
@@ -18,7 +16,8 @@ export class PullShare {
     this.downloads = new Downloads({
       content: deps.content,
       maxConcurrent: () => deps.transfers().maxConcurrentDownloads,
-      maxAttempts: maxDownloadAttempts,
+      maxAttempts: () => deps.transfers().maxDownloadAttempts,
+      retryDelayScale: () => deps.transfers().retryDelayScale ?? 1,
     });
   }
 }

@@ -5,17 +5,17 @@ import { chainIdsOf } from "../../base/digest.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type Named, familiarRepository, renderFamiliar, renderReference, withTag } from "../../base/reference.ts";
-import type { Repository } from "../../distribution/index.ts";
+import { RegistryError, type Repository } from "../../distribution/index.ts";
 import { type ExactPlatform, completePlatform } from "../../spec/oci/platform-order.ts";
 import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
 import type { ProgressMessage } from "../api/ports.ts";
 import type { ImagesDeps } from "./images.ts";
 import type { Images } from "./index.ts";
-import { parsePullReference } from "./plan-pull.ts";
+import { type CheckedDocument, parsePullReference } from "./plan-pull.ts";
 import { commitPull, imageIdOf, isPulled } from "./pull-commit.ts";
 import { countKnown, pullLayers } from "./pull-layers.ts";
 import { type ResolvedPull, fetchTarget, resolvePull } from "./pull-resolve.ts";
-import { type PullShare, maxDownloadAttempts } from "./pull-share.ts";
+import type { PullShare } from "./pull-share.ts";
 import { type ImageRecord, type ImageRecords } from "./records.ts";
 import { deleteUnneeded } from "./use.ts";
 
@@ -73,6 +73,17 @@ function announce(deps: ImagesDeps, named: Named, image: ImageRecord | undefined
   });
 }
 
+/** Kept as they are: clients know them. */
+const dockerdTexts = /^(?:Encountered remote|image operating system|no matching manifest) /;
+
+/** Names the image, where an error says what is wrong with a part of it. */
+function ofImage(named: Named, error: unknown): unknown {
+  if (!isEngineError(error) || error.kind === "Cancelled") return error;
+  const shown = renderFamiliar(named);
+  if (error.message.includes(shown) || dockerdTexts.test(error.message)) return error;
+  return new EngineError(error.kind, `${shown}: ${error.message}`, { cause: error });
+}
+
 /** One repository's images for one platform. */
 class ImagePull {
   readonly #deps: ImagesDeps;
@@ -100,12 +111,21 @@ class ImagePull {
 
   /** @returns whether the reference means another image now */
   async run(named: Named, signal: AbortSignal): Promise<boolean> {
-    // A digest decides; its repository is asked all the same, whatever is here (T09).
-    const target = await fetchTarget(this.#repository, named.digest ?? named.tag ?? "latest", signal);
+    let target: CheckedDocument | undefined;
+    try {
+      // A digest decides; its repository is asked all the same, whatever is here (T09).
+      target = await fetchTarget(this.#repository, named.digest ?? named.tag ?? "latest", signal);
+      return await this.#follow(named, target, signal);
+    } catch (error) {
+      // What a registry says of a manifest is shown as it is, as dockerd does.
+      throw target === undefined && error instanceof RegistryError ? error : ofImage(named, error);
+    }
+  }
+
+  async #follow(named: Named, target: CheckedDocument, signal: AbortSignal): Promise<boolean> {
     const id = named.digest === undefined ? (named.tag ?? "latest") : renderFamiliar(named);
     this.#tell({ status: `Pulling from ${named.path}`, id });
-    const { content } = this.#deps;
-    const resolved = await resolvePull(this.#repository, content, target, this.#platform, maxDownloadAttempts, signal);
+    const resolved = await resolvePull(this.#deps, this.#repository, target, this.#platform, signal);
     const byDigest: Named = { ...named, tag: undefined, digest: resolved.target };
     const references = named.digest === undefined ? [named, byDigest] : [byDigest];
     const before = this.#records.byReference(renderReference(named));
