@@ -60,6 +60,7 @@ async function live(daemon: TestDaemon, registry: TestRegistry): Promise<string>
   await call("POST", `/exec/${exec.Id}/start`, { Detach: false });
   await call("POST", "/containers/fp/rename?name=fp2");
   await call("POST", "/containers/fp2/rename?name=fp");
+  await call("POST", "/commit?container=fp&repo=fp&tag=committed");
   await call("POST", "/containers/fp/pause");
   await call("POST", "/containers/fp/unpause");
   await call("POST", "/containers/fp/stop");
@@ -127,7 +128,7 @@ async function sweep(daemon: TestDaemon, registry: TestRegistry, name: string, k
   assert.equal((await daemon.api("POST", "/containers/fp/start")).status, 204, `${context}: start`);
   assert.equal((await daemon.api("POST", "/containers/fp/wait")).status, 200);
   assert.equal((await daemon.api("DELETE", "/containers/fp")).status, 204, `${context}: remove`);
-  for (const image of [`${registry.address}/pulled:1`, `${registry.address}/fp:1`, "fp:1"]) {
+  for (const image of [`${registry.address}/pulled:1`, `${registry.address}/fp:1`, "fp:1", "fp:committed"]) {
     const untagged = await daemon.api("DELETE", `/images/${image}`);
     assert.ok([200, 404].includes(untagged.status), `${context}: rmi answers ${untagged.status} ${untagged.text}`);
   }
