@@ -370,6 +370,20 @@ test("a full disk is said, leaves nothing half, and is over when there is space 
   await pushBlob(registry.url, "a", randomBytes(1 << 20));
 });
 
+test("a large blob goes in and out with little memory", async () => {
+  await using registry = await OwnRegistry.start();
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(readFileSync(`/proc/${registry.pid}/status`, "utf8"))?.[1]);
+  await pushBlob(registry.url, "a", "first");
+  const before = field("VmRSS");
+  const large = Buffer.alloc(160 << 20, "large");
+  const digest = await pushBlob(registry.url, "a", large);
+  const { body, status } = await call(`${registry.url}/v2/a/blobs/${digest}`);
+  assert.deepEqual([status, digestOf(body)], [200, digest]);
+  const mib = (field("VmHWM") - before) / 1024;
+  assert.ok(mib < 32, `${mib} MiB`);
+});
+
 test("health and metrics", async () => {
   await using registry = await OwnRegistry.start();
   assert.deepEqual(JSON.parse((await call(`${registry.url}/health`)).body.toString("utf8")), { status: "ok" });

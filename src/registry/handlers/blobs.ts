@@ -9,12 +9,12 @@ import { allowsRange, type ByteRange, parseRange } from "../http/ranges.ts";
 import { parseBlobDigest } from "../names.ts";
 import { nowMs, type Service } from "./service.ts";
 
-const readBytes = 1 << 20;
+type Headers = Readonly<Record<string, string | number>>;
 
 /** A blob that can be sent. */
 interface Source {
   readonly sizeBytes: number;
-  open(range: ByteRange): Readable;
+  send(exchange: Exchange, status: number, headers: Headers, range: ByteRange): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -30,8 +30,7 @@ async function localSource(service: Service, repository: string, digest: Digest)
     const file = await storage.files.open(digest);
     return {
       sizeBytes,
-      open: ({ first, last }) =>
-        file.createReadStream({ start: first, end: last, highWaterMark: readBytes, autoClose: false }),
+      send: (exchange, status, headers, range) => exchange.sendFile(status, headers, file, range),
       close: () => file.close(),
     };
   } catch (error) {
@@ -48,7 +47,8 @@ async function findSource(service: Service, exchange: Exchange, repository: stri
   if (mirrored === undefined) throw blobUnknown(digest);
   return {
     sizeBytes: mirrored.sizeBytes,
-    open: (range) => Readable.from(mirrored.chunks(range), { objectMode: false }),
+    send: (to, status, headers, range) =>
+      to.sendStream(status, headers, () => Readable.from(mirrored.chunks(range), { objectMode: false })),
     close: async () => undefined,
   };
 }
@@ -83,14 +83,15 @@ export async function getBlob(service: Service, exchange: Exchange, repository: 
       return;
     }
     const { first, last } = range ?? { first: 0, last: sizeBytes - 1 };
-    await exchange.sendStream(
+    await source.send(
+      exchange,
       range === undefined ? 200 : 206,
       {
         ...headers,
         "Content-Length": last - first + 1,
         ...(range === undefined ? {} : { "Content-Range": `bytes ${first}-${last}/${sizeBytes}` }),
       },
-      () => source.open({ first, last }),
+      { first, last },
     );
   } finally {
     await source.close();

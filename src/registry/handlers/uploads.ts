@@ -38,7 +38,7 @@ async function append(service: Service, exchange: Exchange, repository: string, 
     new RegistryError("SIZE_INVALID", `blobs of more than ${maxUploadBytes} bytes are not taken here`, { status: 413 });
   if (before + (length ?? 0) > maxUploadBytes) throw tooLarge();
   try {
-    await upload.append(exchange.body(), maxUploadBytes, tooLarge);
+    await upload.append(exchange.body(), maxUploadBytes, tooLarge, length);
   } catch (error) {
     // What a broken connection brought stays, so that the client can go on; a refused body leaves nothing.
     if (error instanceof RegistryError) await upload.truncate(before);

@@ -4,11 +4,14 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { pipeline } from "node:stream/promises";
 import type { Readable } from "node:stream";
 import type { Identity } from "../auth/index.ts";
+import type { FileHandle } from "node:fs/promises";
 import { ClientGone, RegistryError, renderError } from "../errors.ts";
 import { contentLength, isBodyOpen, linger, receive } from "./body.ts";
+import type { ByteRange } from "./ranges.ts";
 
 type Headers = Readonly<Record<string, string | number>>;
 
+const fileBufferBytes = 256 << 10;
 const hostPattern = /^(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** A request that was let in. */
@@ -109,6 +112,44 @@ export class Exchange {
       this.response.destroy();
       throw error;
     }
+  }
+
+  /**
+   * Streams a part of a file, through two buffers that take turns: a stream would allocate, and leave to the garbage collector,
+   * as much as it sends. To HEAD, only the headers.
+   *
+   * @throws ClientGone
+   */
+  async sendFile(status: number, headers: Headers, file: FileHandle, { first, last }: ByteRange): Promise<void> {
+    const { response } = this;
+    response.writeHead(status, headers);
+    if (!this.isHead) {
+      const size = Math.min(fileBufferBytes, last - first + 1);
+      let [filling, other] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+      let left = Promise.resolve(true);
+      for (let at = first; at <= last; [filling, other] = [other, filling]) {
+        const { bytesRead } = await file.read(filling, 0, Math.min(size, last + 1 - at), at);
+        if (bytesRead === 0) throw new Error("a blob's file is shorter than its record says");
+        at += bytesRead;
+        if (!(await left)) throw new ClientGone(undefined);
+        left = this.#write(filling.subarray(0, bytesRead));
+      }
+      if (!(await left)) throw new ClientGone(undefined);
+    }
+    response.end();
+  }
+
+  /** Resolves when the bytes have left this process, and their buffer is free again; with false when the client has gone. */
+  #write(bytes: Uint8Array): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const gone = (): void => resolve(false);
+    if (this.signal.aborted) gone();
+    this.signal.addEventListener("abort", gone, { once: true });
+    this.response.write(bytes, (error) => {
+      this.signal.removeEventListener("abort", gone);
+      resolve(error === null || error === undefined);
+    });
+    return promise;
   }
 
   /** Answers with an error, or breaks off when an answer has begun. */

@@ -36,12 +36,19 @@ export class Upload {
   /**
    * Appends; what came before a failure stays, and `offset` says how much that is.
    *
-   * @param limitBytes of the whole file
-   * @param exceeded   makes the error for more than that
+   * @param chunks        copied: each may be overwritten when the next is asked for
+   * @param limitBytes    of the whole file
+   * @param exceeded      makes the error for more than that
+   * @param expectedBytes about so many come: less memory for few
    */
-  async append(chunks: AsyncIterable<Uint8Array>, limitBytes: number, exceeded: () => Error): Promise<void> {
+  async append(
+    chunks: AsyncIterable<Uint8Array>,
+    limitBytes: number,
+    exceeded: () => Error,
+    expectedBytes = batchBytes,
+  ): Promise<void> {
     const file = await open(this.path, constants.O_WRONLY | constants.O_NOFOLLOW);
-    let batch: Uint8Array[] = [];
+    const batch = Buffer.allocUnsafeSlow(Math.min(batchBytes, Math.max(expectedBytes, 1)));
     let batched = 0;
     let synced = this.#offset;
     let syncing: Promise<void> | undefined;
@@ -54,9 +61,9 @@ export class Upload {
       }
     };
     const flush = async (): Promise<void> => {
-      const [writing, bytes] = [batch, batched];
-      [batch, batched] = [[], 0];
-      await this.#write(file, writing, bytes);
+      const bytes = batched;
+      batched = 0;
+      await this.#write(file, batch.subarray(0, bytes));
       if (syncing !== undefined || this.#offset - synced < syncBytes) return;
       synced = this.#offset;
       syncing = syncAhead();
@@ -65,9 +72,13 @@ export class Upload {
       await file.truncate(this.#offset);
       for await (const chunk of chunks) {
         if (this.#offset + batched + chunk.length > limitBytes) throw exceeded();
-        batch.push(chunk);
-        batched += chunk.length;
-        if (batched >= batchBytes) await flush();
+        for (let taken = 0; taken < chunk.length; ) {
+          const part = chunk.subarray(taken, taken + batch.length - batched);
+          batch.set(part, batched);
+          taken += part.length;
+          batched += part.length;
+          if (batched === batch.length) await flush();
+        }
       }
     } finally {
       try {
@@ -85,22 +96,12 @@ export class Upload {
     if (this.#syncError !== undefined) throw this.#syncError;
   }
 
-  async #write(file: FileHandle, batch: readonly Uint8Array[], bytes: number): Promise<void> {
-    for (const chunk of batch) this.#hash?.update(chunk);
+  async #write(file: FileHandle, bytes: Uint8Array): Promise<void> {
+    this.#hash?.update(bytes);
     try {
-      let written = 0;
-      let rest = [...batch];
-      while (written < bytes) {
-        const { bytesWritten } = await file.writev(rest, this.#offset + written);
-        written += bytesWritten;
-        let skip = bytesWritten;
-        rest = rest.flatMap((chunk) => {
-          const taken = Math.min(skip, chunk.length);
-          skip -= taken;
-          return taken === chunk.length ? [] : [chunk.subarray(taken)];
-        });
-      }
-      this.#offset += written;
+      for (let written = 0; written < bytes.length; )
+        written += (await file.write(bytes, written, bytes.length - written, this.#offset + written)).bytesWritten;
+      this.#offset += bytes.length;
     } catch (error) {
       this.#hash = undefined;
       throw error;
