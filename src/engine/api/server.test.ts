@@ -431,9 +431,9 @@ test("load and import stream their progress; a failure is a reply before the fir
 test("an upload that is refused at once still gets its reply, and may go on for a moment", async () => {
   await using server = await TestServer.start(new FakeEngine());
   const client = await server.dial(
-    "POST /images/create?fromImage=busybox HTTP/1.1\r\nHost: d\r\nContent-Length: 1000000\r\n\r\npart",
+    "POST /images/create?fromSrc=-&repo=r&tag=%20 HTTP/1.1\r\nHost: d\r\nContent-Length: 1000000\r\n\r\npart",
   );
-  assert.match(await client.until("\r\n\r\n"), /^HTTP\/1\.1 501 /);
+  assert.match(await client.until("\r\n\r\n"), /^HTTP\/1\.1 400 /);
   client.socket.write(Buffer.alloc(500_000));
   await client.ended();
   client.socket.destroy();
