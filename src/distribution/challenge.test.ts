@@ -41,3 +41,15 @@ test("whatever comes in, reading it ends and throws nothing", () => {
   );
   assert.deepEqual(read(`"unterminated`), [["unterminated", {}]]);
 });
+
+test("a string that never ends takes no longer than others of its length", () => {
+  const millisecondsOf = (header: string): number => {
+    const start = performance.now();
+    parseChallenges(header);
+    return performance.now() - start;
+  };
+  const quotes = '\\"'.repeat(8000);
+  const terminated = millisecondsOf(`Bearer realm="${quotes}"`);
+  // The square of the length is a second.
+  assert.ok(millisecondsOf(`Bearer "${quotes}`) < 100 + 10 * terminated);
+});

@@ -19,6 +19,7 @@ const loose = /[^\s,"]+/y;
 class Reader {
   readonly #text: string;
   #at = 0;
+  #isUnterminated = false;
 
   constructor(text: string) {
     this.#text = text;
@@ -36,13 +37,22 @@ class Reader {
     return match;
   }
 
+  /** What is between quotes. */
+  takeQuoted(): string | undefined {
+    if (this.#isUnterminated || this.#text[this.#at] !== '"') return undefined;
+    const text = this.take(quoted)?.[1];
+    // Where one has no end, none behind it has: looking from each of its quotes would take the square of its length.
+    this.#isUnterminated = text === undefined;
+    return text;
+  }
+
   skip(): void {
     this.#at += 1;
   }
 }
 
 function readValue(reader: Reader): string | undefined {
-  const text = reader.take(quoted)?.[1];
+  const text = reader.takeQuoted();
   return text === undefined ? reader.take(loose)?.[0] : text.replaceAll(/\\([^])/g, "$1");
 }
 
@@ -54,7 +64,7 @@ export function parseChallenges(header: string): readonly Challenge[] {
     reader.take(separators);
     const name = reader.take(token)?.[0].toLowerCase();
     if (name === undefined) {
-      if (reader.take(quoted) === undefined) reader.skip();
+      if (reader.takeQuoted() === undefined) reader.skip();
       continue;
     }
     if (reader.take(equals) === undefined) {

@@ -75,6 +75,48 @@ test("a client that hangs up ends the archive", async () => {
   await closed;
 });
 
+test("a client that hangs up before the first byte ends the archive, and its error is nobody's", async () => {
+  const engine = new FakeEngine();
+  const asked = Promise.withResolvers<void>();
+  const failing = Promise.withResolvers<never>();
+  let archive: Readable | undefined;
+  engine.archive = () =>
+    (archive = Readable.from(
+      // oxlint-disable-next-line require-yield -- fails with the first read
+      (async function* () {
+        asked.resolve();
+        await failing.promise;
+      })(),
+    ));
+  await using server = await TestServer.start(engine);
+  const client = await server.dial("GET /containers/box/export HTTP/1.1\r\nHost: d\r\n\r\n");
+  await asked.promise;
+  client.socket.destroy();
+  failing.promise.catch(() => undefined);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  failing.reject(new EngineError("Cancelled", "reading was cancelled"));
+  while (archive?.closed !== true) await new Promise((resolve) => setImmediate(resolve));
+});
+
+test("a client that hangs up in an upload whose arguments were refused harms nobody", async () => {
+  const engine = new FakeEngine();
+  const refusing = Promise.withResolvers<never>();
+  refusing.promise.catch(() => undefined);
+  let upload: Readable | undefined;
+  engine.images.import = async function* (source) {
+    upload = source as Readable;
+    yield await refusing.promise;
+  };
+  await using server = await TestServer.start(engine);
+  const client = await server.dial(
+    "POST /images/create?fromSrc=- HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+  );
+  while (upload === undefined) await new Promise((resolve) => setImmediate(resolve));
+  client.socket.destroy();
+  while (!upload.closed) await new Promise((resolve) => setImmediate(resolve));
+  refusing.reject(new EngineError("InvalidParameter", "invalid reference format"));
+});
+
 test("every parameter of commit reaches the engine", async () => {
   const engine = new FakeEngine();
   await using server = await TestServer.start(engine);

@@ -70,7 +70,14 @@ function parseTarget(repository: string, tag: string): string | undefined {
  * connection: the client sees that the archive is not whole.
  */
 async function sendArchive(exchange: Exchange, contentType: string, archive: Readable): Promise<void> {
-  await firstBytes(archive, exchange.signal);
+  // Errors are met where it is read; one that comes when nobody reads any more (the client is gone) is nobody's.
+  archive.on("error", () => undefined);
+  try {
+    await firstBytes(archive, exchange.signal);
+  } catch (error) {
+    archive.destroy();
+    throw error;
+  }
   const response = exchange.reply.stream(200, { "Content-Type": contentType });
   try {
     await pipeline(archive, response, { signal: exchange.signal });

@@ -106,6 +106,8 @@ function joinReference(repository: string, tag: string): string {
 function upload(exchange: Exchange): Readable {
   const { request } = exchange;
   const body = new PassThrough({ highWaterMark: uploadBufferBytes });
+  // Whoever reads it meets its errors; it may also be that nobody does, because the arguments were refused.
+  body.on("error", () => undefined);
   request.pipe(body);
   request.on("error", (error) => body.destroy(error));
   request.on("close", () => {
