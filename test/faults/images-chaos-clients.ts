@@ -155,12 +155,14 @@ export class ChaosClient {
   async create(random: () => number): Promise<void> {
     const name = this.#any(random);
     if (name === undefined) return;
-    const { json } = await this.#ok("POST", "/containers/create", { Image: name, Cmd: ["/x"] });
-    await this.#ok("DELETE", `/containers/${(json as { readonly Id: string }).Id}`);
+    await this.#ok("POST", `/containers/create?name=${this.#container}`, { Image: name, Cmd: ["/x"] });
+    await this.#ok("DELETE", `/containers/${this.#container}`);
   }
 
   /** After a restart: each name is what it may be. */
   async compare(context: () => string): Promise<void> {
+    const left = await this.#daemon.api("DELETE", `/containers/${this.#container}`);
+    assert.ok([204, 404].includes(left.status), `${left.text}; ${context()}`);
     for (const [name, possible] of this.#possible) {
       const answer = await this.#daemon.api("GET", `/images/${name}/json`);
       assert.ok([200, 404].includes(answer.status), `${name}: ${answer.text}; ${context()}`);
@@ -175,6 +177,10 @@ export class ChaosClient {
   async clear(): Promise<void> {
     for (const [name, possible] of this.#possible)
       if (!possible.has("")) await this.#change(name, "", () => this.#ok("DELETE", `/images/${name}`));
+  }
+
+  get #container(): string {
+    return `chaos-${this.#client}`;
   }
 
   #any(random: () => number): string | undefined {

@@ -45,7 +45,9 @@ async function checkRows(state: CheckState): Promise<SnapshotFinding[]> {
       report(subject, `layer ${writable.parent} is missing`);
     for (const name of ["fs", "work"]) {
       const directory = join(state.directories.of(writable.dir), name);
-      if (!(await isDirectory(directory))) report(subject, `its directory ${directory} is missing`);
+      // Given up, or deleted with its container, since this look began.
+      const isThere = (await isDirectory(directory)) || state.writables.get(writable.key) !== writable;
+      if (!isThere) report(subject, `its directory ${directory} is missing`);
     }
   }
   return findings;
@@ -66,7 +68,11 @@ async function checkDirectories(state: CheckState): Promise<SnapshotFinding[]> {
   const staging = await state.directories.listStaging();
   // Read after the lists: a directory is known before it is made.
   const known = new Set([...state.layers.values(), ...state.writables.values()].map(({ dir }) => String(dir)));
-  for (const name of names) if (!known.has(name)) await report(join(state.directories.root, name));
+  for (const name of names) {
+    const path = join(state.directories.root, name);
+    // One that was deleted since is gone at once, whatever it held.
+    if (!known.has(name) && (await exists(path))) await report(path);
+  }
   for (const path of staging) if (!state.staged.has(path) && (await isOld(path))) await report(path);
   return findings;
 }
@@ -77,6 +83,13 @@ async function isDirectory(path: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function isFile(path: string): Promise<boolean> {
