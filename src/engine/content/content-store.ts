@@ -76,14 +76,23 @@ class FileContentStore implements ContentStore {
   }
 
   async place(blobs: readonly { readonly digest: Digest; readonly mediaType: string }[]): Promise<PlacedBlobs> {
+    // Taken before the first await: nobody may begin them anew from now on.
+    const taken = new Map(blobs.map(({ digest }) => [digest, this.#ingests.take(digest)]));
     const made = new Map<Digest, { readonly size: number; readonly mediaType: string }>();
+    const giveBack = (): void => {
+      for (const digest of taken.keys()) this.#ingests.giveBack(digest);
+    };
     const undo = async (): Promise<void> => {
-      for (const digest of made.keys()) if (!this.#sizes.has(digest)) await rm(this.#path(digest), { force: true });
+      try {
+        for (const digest of made.keys()) if (!this.#sizes.has(digest)) await rm(this.#path(digest), { force: true });
+      } finally {
+        giveBack();
+      }
     };
     try {
       for (const { digest, mediaType } of blobs) {
         if (made.has(digest)) continue;
-        const size = this.#ingests.size(digest);
+        const size = taken.get(digest);
         const known = this.#sizes.get(digest);
         // One whose file was lost is brought back.
         if (known !== undefined && (size === undefined || (await this.#isThere(digest, known)))) continue;
@@ -106,6 +115,7 @@ class FileContentStore implements ContentStore {
           this.#sizes.set(digest, size);
           this.#ingests.forget(digest);
         }
+        giveBack();
       },
       undo,
     };

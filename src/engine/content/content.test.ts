@@ -296,6 +296,42 @@ describe("followers", () => {
   });
 });
 
+describe("placing", () => {
+  it("keeps the bytes from whoever would begin the blob anew, until the commit or its end", async () => {
+    await using room = await Room.open();
+    const bytes = randomBytes(1000);
+    const digest = await fetch(room.content, bytes);
+    const other = await room.content.ingest(digest, bytes.length);
+    const blobs = [{ digest, mediaType: "text/plain" }];
+    const first = await room.content.place(blobs);
+    await assert.rejects(other.reset(), (error) => isEngineError(error, "Conflict"));
+    await first.undo();
+    await other.release();
+
+    const placed = await room.content.place(blobs);
+    await assert.rejects(room.content.ingest(digest, bytes.length), (error) => isEngineError(error, "Conflict"));
+    assert.equal(await room.content.sweepIngests(-1), 0);
+    await room.store.commit(placed.changes);
+    placed.committed();
+    assert.deepEqual(await room.content.read(digest), bytes);
+    const anew = await room.content.ingest(digest, bytes.length);
+    await anew.release();
+    assert.equal(room.content.totalBytes(), bytes.length);
+  });
+
+  it("leaves no trace of an ingest that was to begin anew after it became a blob", async () => {
+    await using room = await Room.open();
+    const bytes = randomBytes(1000);
+    const digest = await fetch(room.content, bytes);
+    const other = await room.content.ingest(digest, bytes.length);
+    await room.commit(digest);
+    await assert.rejects(other.reset());
+    await other.release();
+    assert.deepEqual(await room.content.read(digest), bytes);
+    assert.equal(room.content.totalBytes(), bytes.length);
+  });
+});
+
 describe("the sweep", () => {
   const days = (n: number): Date => new Date(Date.now() - n * 24 * 3_600_000);
 

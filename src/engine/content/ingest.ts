@@ -163,9 +163,12 @@ export class FileIngest implements Ingest {
     }
     this.#released = true;
     this.#wake();
-    if (!this.#removed && !this.#complete && this.#written === 0) await this.#place.remove();
-    await this.#closeWhenUnused();
-    this.#place.closed(this.#removed ? 0 : this.#written);
+    try {
+      if (!this.#removed && !this.#complete && this.#written === 0) await this.#place.remove();
+      await this.#closeWhenUnused();
+    } finally {
+      this.#place.closed(this.#removed ? 0 : this.#written);
+    }
   }
 
   #checkUsable(): void {

@@ -28,6 +28,8 @@ export class IngestDirectory {
   readonly #directory: string;
   readonly #entries = new Map<Digest, Entry>();
   readonly #open = new Map<Digest, FileIngest>();
+  /** On their way to become blobs: the file must not be written to, because it has a second name. */
+  readonly #placing = new Set<Digest>();
 
   private constructor(directory: string) {
     this.#directory = directory;
@@ -76,6 +78,7 @@ export class IngestDirectory {
   /** See ContentStore.ingest. */
   async ingest(digest: Digest, sizeBytes: number): Promise<FileIngest> {
     if (this.#open.has(digest)) throw new EngineError("Conflict", `blob ${digest} is being fetched already`);
+    if (this.#placing.has(digest)) throw placed(digest);
     // Taken before the first await; replaced by the ingest itself.
     const reserved = {} as FileIngest;
     this.#open.set(digest, reserved);
@@ -95,6 +98,8 @@ export class IngestDirectory {
           this.#entries.set(digest, { bytes: sizeBytes, complete: true });
         },
         reopen: async () => {
+          // Blobs already, or about to be: their bytes are not this ingest's any more.
+          if (this.#placing.has(digest) || !this.isComplete(digest)) throw placed(digest);
           this.#entries.set(digest, { bytes: 0, complete: false });
           await rename(this.#done(digest), this.#part(digest));
         },
@@ -116,7 +121,19 @@ export class IngestDirectory {
     }
   }
 
-  /** Links a complete one to `path`. @throws DataLoss there is none */
+  /** Takes a complete one to be linked, until `giveBack` or `forget`; the bytes, undefined for none. */
+  take(digest: Digest): number | undefined {
+    const size = this.size(digest);
+    if (size !== undefined) this.#placing.add(digest);
+    return size;
+  }
+
+  /** It waits here again. */
+  giveBack(digest: Digest): void {
+    this.#placing.delete(digest);
+  }
+
+  /** Links one that was taken to `path`. @throws DataLoss there is none */
   async link(digest: Digest, path: string): Promise<void> {
     try {
       await rm(path, { force: true });
@@ -129,6 +146,7 @@ export class IngestDirectory {
 
   /** It is a blob now. Only a name goes, so this takes no time. */
   forget(digest: Digest): void {
+    this.#placing.delete(digest);
     if (!this.#entries.delete(digest)) return;
     try {
       unlinkSync(this.#done(digest));
@@ -141,10 +159,15 @@ export class IngestDirectory {
   async sweep(olderThanMs: number): Promise<number> {
     let freed = 0;
     for (const [digest, { complete }] of this.#entries) {
-      if (this.#open.has(digest)) continue;
+      if (this.#open.has(digest) || this.#placing.has(digest)) continue;
       const path = complete ? this.#done(digest) : this.#part(digest);
       const stat = await lstat(path).catch(() => undefined);
-      if (this.#open.has(digest) || (stat !== undefined && !isStale(stat.mtimeMs, olderThanMs))) continue;
+      if (
+        this.#open.has(digest) ||
+        this.#placing.has(digest) ||
+        (stat !== undefined && !isStale(stat.mtimeMs, olderThanMs))
+      )
+        continue;
       this.#entries.delete(digest);
       if (stat === undefined) continue;
       // At once under another name: who wants the blob from now on makes a file of their own.
@@ -204,6 +227,10 @@ export class IngestDirectory {
         `${this.#directory}, of which ${reserveBytes} are kept in reserve`,
     );
   }
+}
+
+function placed(digest: Digest): EngineError {
+  return new EngineError("Conflict", `blob ${digest} is being placed`);
 }
 
 function isStale(mtimeMs: number, olderThanMs: number): boolean {

@@ -21,12 +21,18 @@ export class KeptBlobs {
     if (hex === undefined) return undefined;
     const digest = parseDigest(`sha256:${hex}`);
     if (this.#content.has(digest) || this.#content.isIngested(digest)) return undefined;
+    let ingest: Ingest;
     try {
-      const ingest = await this.#content.ingest(digest, sizeBytes);
+      ingest = await this.#content.ingest(digest, sizeBytes);
+    } catch (error) {
+      if (isEngineError(error, "Conflict")) return undefined;
+      throw error;
+    }
+    try {
       await ingest.reset();
       return ingest;
     } catch (error) {
-      if (isEngineError(error, "Conflict")) return undefined;
+      await ingest.release();
       throw error;
     }
   }

@@ -67,8 +67,11 @@ export async function pullLayers(
   }
   let before: Promise<unknown> = Promise.resolve();
   const running: Promise<void>[] = [];
-  for (const task of missing.values()) {
-    const unpacking = new LayerUnpacking(deps, share, pull.repository, stack, task);
+  // All of them before the first runs: one that cannot be joined must leave nothing running.
+  const unpackings = [...missing.values()].map(
+    (task) => [task, new LayerUnpacking(deps, share, pull.repository, stack, task)] as const,
+  );
+  for (const [task, unpacking] of unpackings) {
     const previous = before;
     const run = async (): Promise<void> => {
       const result = await unpacking.run(both);
@@ -182,8 +185,8 @@ class LayerUnpacking {
   async #unpack(signal: AbortSignal): Promise<StagedLayer> {
     const { layer, progress } = this.#task;
     const { digest } = layer.descriptor;
-    const blob = this.#download?.follow(signal) ?? (await this.#deps.content.open(digest));
     const options = { claimed: layer.diffId, maxBytes: await layerQuota(this.#deps) };
+    const blob = this.#download?.follow(signal) ?? (await this.#deps.content.open(digest));
     const counted = count(blob, (bytes) => progress.extracting(bytes));
     try {
       return await this.#deps.snapshots.stage(await openCompressed(counted), options, signal);

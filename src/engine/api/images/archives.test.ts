@@ -5,6 +5,10 @@ import { EngineError } from "../../../base/errors.ts";
 import { TestServer } from "../fake-client.ts";
 import { FakeEngine, fakeContainerId } from "../fake-engine.ts";
 
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}
+
 test("save takes names from the query and from the path, and one platform since 1.48", async () => {
   const engine = new FakeEngine();
   engine.archive = () => Readable.from([Buffer.from("tar")]);
@@ -95,7 +99,7 @@ test("a client that hangs up before the first byte ends the archive, and its err
   failing.promise.catch(() => undefined);
   await new Promise((resolve) => setTimeout(resolve, 50));
   failing.reject(new EngineError("Cancelled", "reading was cancelled"));
-  while (archive?.closed !== true) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => archive?.closed === true);
 });
 
 test("a client that hangs up in an upload whose arguments were refused harms nobody", async () => {
@@ -111,9 +115,9 @@ test("a client that hangs up in an upload whose arguments were refused harms nob
   const client = await server.dial(
     "POST /images/create?fromSrc=- HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
   );
-  while (upload === undefined) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => upload !== undefined);
   client.socket.destroy();
-  while (!upload.closed) await new Promise((resolve) => setImmediate(resolve));
+  await until(() => upload?.closed === true);
   refusing.reject(new EngineError("InvalidParameter", "invalid reference format"));
 });
 
