@@ -97,6 +97,22 @@ test("htpasswd: everything for those who log in, nothing for others; a changed f
   assert.doesNotMatch(registry.log, /wonder|builder|YWxpY2U/);
 });
 
+test("other requests do not wait for a login that is checked", async () => {
+  const dir = makeDirectory();
+  const htpasswd = join(dir, "htpasswd");
+  writeFileSync(htpasswd, execFileSync("htpasswd", ["-nbB", "-C", "13", "alice", passwords.alice]));
+  await using registry = await OwnRegistry.start(["--htpasswd", htpasswd], dir);
+  const order: string[] = [];
+  const login = call(`${registry.url}/v2/`, { headers: basic("alice") }).then(({ status }) => {
+    order.push("login");
+    return status;
+  });
+  for (let i = 0; i < 10; i++) await call(`${registry.url}/v2/`);
+  order.push("others");
+  assert.equal(await login, 200);
+  assert.deepEqual(order, ["others", "login"]);
+});
+
 test("rights per repository, with Basic", async () => {
   await using registry = await startWithRules();
   const { digest } = await pushManifest(
