@@ -185,3 +185,37 @@ describe("a pull beside a hostile one of the same blobs", { concurrency: 2 }, ()
     }
   });
 });
+
+describe("a pull of which one step fails", () => {
+  for (const how of ["refused", "reset", "cut"] as const)
+    it(`leaves no lock and nothing half, whichever step it is: ${how} (T08)`, { timeout: 3 * limitMs }, async () => {
+      // Ping, token, manifest, config, layers.
+      await using registry = await EvilRegistry.start("challenge-after-garbage");
+      const image = `${registry.address}/evil/image`;
+      let failures = 0;
+      for (let step = 0, isMet = true; isMet; step++) {
+        // A new one knows no tokens.
+        const room = await ImageRoom.open(quick);
+        try {
+          registry.fail(step, how);
+          const { error } = await attempt(room, image);
+          isMet = registry.requests.length > step;
+          if (error !== undefined) {
+            failures++;
+            assert.ok(isEngineError(error) && error.kind !== "Cancelled", String(error));
+            await assertNothingLeft(room);
+          }
+          registry.fail(-1, how);
+          const again = await attempt(room, image);
+          assert.equal(again.error, undefined, `after step ${step}`);
+          assert.ok(again.tookMs < 5000, `${again.tookMs} ms after step ${step}`);
+          await room.images.remove(`${image}:1`, { force: false, noPrune: false });
+          await assertNothingLeft(room);
+        } finally {
+          await room.close();
+        }
+        assert.ok(isMet || step >= 6, `only ${step} steps`);
+      }
+      if (how === "refused") assert.ok(failures >= 5, `${failures} failures`);
+    });
+});

@@ -52,6 +52,19 @@ export interface EvilExchange {
   every(ms: number, action: () => void): void;
 }
 
+/** refused: 403; reset: no answer; cut: half of what there is, if anything. */
+export type RequestFailure = "refused" | "reset" | "cut";
+
+function failRequest({ good, request, response }: EvilExchange, how: RequestFailure): void {
+  if (how === "refused") {
+    response.writeHead(403, { "content-type": "application/json" });
+    return void response.end(`{"errors":[{"code":"DENIED","message":"not now","detail":{}}]}`);
+  }
+  if (how === "reset" || good === undefined) return void request.socket.resetAndDestroy();
+  response.writeHead(200, { ...good.headers, "content-length": good.bytes.length });
+  response.write(good.bytes.subarray(0, good.bytes.length >> 1), () => request.socket.destroy());
+}
+
 const maxLayer = 200_000;
 
 /** A small good image whose layer is large enough to be broken in the middle. */
@@ -110,6 +123,7 @@ export class EvilRegistry {
   readonly #sockets = new Set<Socket>();
   readonly #timers = new Set<NodeJS.Timeout>();
   #behaviour: Behaviour;
+  #failing: { readonly at: number; readonly how: RequestFailure } | undefined;
 
   private constructor(behaviour: Behaviour, image: EvilImage) {
     this.#behaviour = behaviour;
@@ -131,6 +145,13 @@ export class EvilRegistry {
     this.requests.length = 0;
     // What was left unanswered on a connection would be waited for by the next request on it.
     for (const socket of this.#sockets) socket.destroy();
+  }
+
+  /** Lets one request fail from now on: that with so many before it. Counts begin anew. */
+  fail(at: number, how: RequestFailure): void {
+    this.#failing = { at, how };
+    this.#counts.clear();
+    this.requests.length = 0;
   }
 
   /** "127.0.0.1:5000": what an image's name begins with. */
@@ -198,6 +219,8 @@ export class EvilRegistry {
         if (socket.destroyed) clearInterval(timer);
       },
     };
+    const { at, how } = this.#failing ?? { at: -1, how: "reset" };
+    if (this.requests.length - 1 === at) return failRequest(exchange, how);
     if (this.#behaviour(exchange) !== "done") exchange.honest();
   }
 
