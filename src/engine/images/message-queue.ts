@@ -4,6 +4,16 @@
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import type { ProgressMessage } from "../api/ports.ts";
 
+/** A step of what waits to be told of takes its place: a reader that is slow, or stands still, costs no more than its last view. */
+function enqueue(queue: ProgressMessage[], message: ProgressMessage): void {
+  const { id, status, progressDetail } = message;
+  const at = id === undefined ? -1 : queue.findLastIndex((other) => other.id === id);
+  const before = queue[at];
+  const isStep = progressDetail?.current !== undefined && before?.progressDetail?.current !== undefined;
+  if (isStep && before.status === status) queue[at] = message;
+  else queue.push(message);
+}
+
 /**
  * Runs `task`, yielding what it tells; ends with it or throws what it throws.
  *
@@ -20,7 +30,7 @@ export async function* reportProgress(
   const left = new AbortController();
   const running = task(
     (message) => {
-      queue.push(message);
+      enqueue(queue, message);
       wake.resolve();
     },
     AbortSignal.any([signal, left.signal]),

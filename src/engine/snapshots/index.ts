@@ -76,7 +76,10 @@ export interface Snapshotter {
    * the empty files and directories that the engine made to mount on. The caller sees to it that nobody writes meanwhile, or accepts what it gets.
    */
   stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer>;
-  /** The whole file system of a writable layer over its chain, as one tar; mounts inside it are not in it. */
+  /**
+   * The whole file system of a writable layer over its chain, as one tar; mounts inside it are not in it. The last read
+   * throws DataLoss when the layer was removed meanwhile.
+   */
   export(key: string, signal: AbortSignal): Readable;
   /** Directories under a chain, top-most first; for `docker inspect`. */
   chainDirs(top: ChainId): readonly string[];

@@ -293,7 +293,15 @@ class OverlaySnapshotter implements Snapshotter {
   export(key: string, signal: AbortSignal): Readable {
     const { upper, lower } = this.dirs(key);
     const run = { args: ["export", upper, ...lower], subject: `file system of ${key}`, kind: "System" } as const;
-    return Readable.from(packTar(this.#deps.packPath, run, signal), byteStream);
+    return Readable.from(this.#whileThere(key, packTar(this.#deps.packPath, run, signal)), byteStream);
+  }
+
+  /** What vanishes is left out of a tar: without the container, that would be everything. */
+  async *#whileThere(key: string, tar: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    const before = this.#writable(key);
+    yield* tar;
+    if (this.#writables.get(key) !== before)
+      throw new EngineError("DataLoss", `file system of ${key}: it was removed while it was read`);
   }
 
   chainDirs(top: ChainId): readonly string[] {
