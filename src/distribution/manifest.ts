@@ -7,9 +7,11 @@ import { familiarRepository, type Named, renderFamiliar, withTag } from "../base
 import { parseDocument } from "../spec/oci/parse.ts";
 import { maxDocumentBytes, parseJson } from "../spec/parse-json.ts";
 import { discard, readWhole } from "./body.ts";
+import { urlOf } from "./endpoint.ts";
 import { refused, RegistryError } from "./errors.ts";
 import type { FetchedManifest } from "./index.ts";
-import type { Session } from "./session.ts";
+import { inRequest } from "./network-errors.ts";
+import { missingPassword, type Session } from "./session.ts";
 import { type Answer, headerOf } from "./transport.ts";
 
 const ociIndex = "application/vnd.oci.image.index.v1+json";
@@ -128,6 +130,14 @@ function schema1Refusal(named: Named): RegistryError {
   );
 }
 
+/** dockerd tells which manifest it had no password for. */
+function namingRequest(method: string, url: URL): (error: unknown) => never {
+  return (error) => {
+    if (!(error instanceof RegistryError) || error.message !== missingPassword) throw error;
+    throw error.restated(inRequest(method, url, missingPassword));
+  };
+}
+
 /** Fetches a manifest or index. @throws as Repository.manifest */
 export async function fetchManifest(
   session: Session,
@@ -138,7 +148,9 @@ export async function fetchManifest(
 ): Promise<FetchedManifest> {
   const asked = parseManifestReference(named, reference);
   const target = `${named.path}/manifests/${reference}`;
-  const answer = await session.expect([200], { method: "GET", target, headers: { accept }, scopes }, signal);
+  const answer = await session
+    .expect([200], { method: "GET", target, headers: { accept }, scopes }, signal)
+    .catch(namingRequest("GET", urlOf(session.endpoint, target)));
   const bytes = await readWhole(answer, maxDocumentBytes, session.stallMs);
   const digest = digestOf(bytes);
   // A header that is no digest at all does no harm when the digest was asked for, and is refused otherwise.
@@ -158,7 +170,9 @@ export async function headManifest(
 ): Promise<ManifestHead | undefined> {
   const asked = parseManifestReference(named, reference);
   const target = `${named.path}/manifests/${reference}`;
-  const answer = await session.request({ method: "HEAD", target, headers: { accept }, scopes }, signal);
+  const answer = await session
+    .request({ method: "HEAD", target, headers: { accept }, scopes }, signal)
+    .catch(namingRequest("HEAD", urlOf(session.endpoint, target)));
   discard(answer);
   if (answer.status === 404) return undefined;
   if (answer.status === 200) {

@@ -107,7 +107,7 @@ export class RemoteRepository implements Repository {
         if (site.endpoint.isMirror || !retries) return await operation(session, site);
         return await withRetries(() => operation(session, site), this.#deps.config, signal);
       } catch (error) {
-        if (!site.endpoint.isMirror || isEngineError(error, "Cancelled")) throw error;
+        if (!site.endpoint.isMirror || isEngineError(error, "Cancelled")) throw firstComplaint(error);
         this.#deps.logger.warn("a registry mirror failed; trying the next endpoint", {
           mirror: site.endpoint.url.host,
           error: messageOf(error),
@@ -115,7 +115,7 @@ export class RemoteRepository implements Repository {
         failure = error;
       }
     }
-    throw failure;
+    throw firstComplaint(failure);
   }
 
   async manifest(reference: string, signal: AbortSignal): Promise<FetchedManifest> {
@@ -215,6 +215,11 @@ export class RemoteRepository implements Repository {
       false,
     );
   }
+}
+
+/** As dockerd, pulls and pushes tell the first of a registry's complaints. */
+function firstComplaint(error: unknown): unknown {
+  return error instanceof RegistryError && error.message !== error.firstText ? error.restated(error.firstText) : error;
 }
 
 async function* countBreaks(chunks: AsyncIterable<Uint8Array>, site: Site): AsyncGenerator<Uint8Array, void> {

@@ -14,6 +14,9 @@ import { noCertificateFiles, readCertificateFiles } from "./tls-files.ts";
 import { basicAuthorization, type TokenCache } from "./token.ts";
 import { type Answer, type Call, headerOf, type Transport, type Trust } from "./transport.ts";
 
+/** A registry wants a password and there is none. dockerd's words. */
+export const missingPassword = "no basic auth credentials";
+
 export interface SessionDeps {
   readonly transport: Transport;
   readonly tokens: TokenCache;
@@ -185,7 +188,7 @@ export class Session {
     this.#learn(answer);
     if (this.#authorizer.lacksPassword) {
       discard(answer);
-      throw new RegistryError("Unauthorized", "no basic auth credentials", { status: 401 });
+      throw new RegistryError("Unauthorized", missingPassword, { status: 401 });
     }
     const isFinal = (this.#credentials?.registryToken ?? "") !== "";
     const isStream = request.body !== undefined && !(request.body instanceof Uint8Array);

@@ -21,6 +21,7 @@ import {
 import { Session } from "../../src/distribution/session.ts";
 import { TokenCache } from "../../src/distribution/token.ts";
 import { Transport } from "../../src/distribution/transport.ts";
+import { OwnRegistry } from "../support/own-registry.ts";
 import { TestRegistry } from "../support/registry.ts";
 
 const dir = mkdtempSync(join(tmpdir(), "gantry-distribution-"));
@@ -119,6 +120,21 @@ test("manifests are stored, described, fetched, listed and deleted", async () =>
   distribution.close();
 });
 
+test("of several complaints, a refused push tells the first", async () => {
+  const files = mkdtempSync(join(dir, "rights-"));
+  const [htpasswd, access] = [join(files, "htpasswd"), join(files, "access.json")];
+  writeFileSync(htpasswd, execFileSync("htpasswd", ["-nbB", "alice", "wonder:land"]));
+  const rules = [{ repositories: ["read/**"], users: ["alice"], rights: ["pull"] }];
+  writeFileSync(access, JSON.stringify({ rules }));
+  await using registry = await OwnRegistry.start(["--htpasswd", htpasswd, "--access", access], files);
+  const alice = { ...nobody, username: "alice", password: "wonder:land", serverAddress: registry.address };
+  const repository = await client().repository(parseNamed(`${registry.address}/read/a`), "push", alice, signal);
+  await assert.rejects(upload(repository, Buffer.from("hello")), {
+    kind: "Unauthorized",
+    message: "denied: requested access to the resource is denied",
+  });
+});
+
 test("a registry with passwords takes the right one and refuses others", async () => {
   await using registry = await TestRegistry.start({ user: { name: "alice", password: "wonder:land" } });
   const distribution = client();
@@ -133,7 +149,7 @@ test("a registry with passwords takes the right one and refuses others", async (
   await upload(await distribution.repository(named, "push", right, signal), Buffer.from("hello"));
   for (const [credentials, message] of [
     [wrong, "unauthorized: authentication required"],
-    [undefined, "no basic auth credentials"],
+    [undefined, `Get "http://${registry.address}/v2/a/manifests/latest": no basic auth credentials`],
   ] as const) {
     const repository = await distribution.repository(named, "pull", credentials, signal);
     await assert.rejects(repository.manifest("latest", signal), { kind: "Unauthorized", message });

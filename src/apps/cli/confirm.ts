@@ -11,8 +11,8 @@ async function readLine(): Promise<string> {
   return text.split("\n")[0] ?? "";
 }
 
-/** @throws CliError the answer was not yes; without a message, exit 1 */
+/** @throws CliError the answer was not yes; without a message, and exit 0 as docker has it */
 export async function confirm(context: CommandContext, warning: string): Promise<void> {
   await context.out(`${warning}\nAre you sure you want to continue? [y/N] `);
-  if ((await readLine()).trim().toLowerCase() !== "y") throw new CliError("");
+  if ((await readLine()).trim().toLowerCase() !== "y") throw new CliError("", { exitCode: 0 });
 }

@@ -56,13 +56,14 @@ export function withDefaultTag(text: string): string {
 
 /** The target of `tag`. @throws CliError it is none */
 export function parseTarget(text: string): { readonly repository: string; readonly tag: string } {
+  let target: ParsedReference;
   try {
-    const { repository, tag, digest } = parseReference(text);
-    if (digest !== "") throw new Error("refusing to create a tag with a digest reference");
-    return { repository, tag: tag || "latest" };
+    target = parseReference(text);
   } catch (error) {
     throw new CliError(
       `Error parsing reference: ${JSON.stringify(text)} is not a valid repository/tag: ${(error as Error).message}`,
     );
   }
+  if (target.digest !== "") throw new CliError("refusing to create a tag with a digest reference");
+  return { repository: target.repository, tag: target.tag || "latest" };
 }

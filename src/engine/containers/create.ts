@@ -82,13 +82,15 @@ export async function createContainer(
 
 /** It may run all the same, with an emulator that the kernel knows. dockerd's words. */
 function platformWarnings(
-  { os = "", architecture = "" }: { readonly os?: string; readonly architecture?: string },
+  image: { readonly os?: string; readonly architecture?: string; readonly variant?: string },
   host: string,
   asked: string | undefined,
 ): readonly string[] {
+  const { os = "", architecture = "", variant = "" } = image;
   if ((asked ?? "") !== "" || architecture === "" || architecture === host) return [];
+  const platform = variant === "" ? `${os}/${architecture}` : `${os}/${architecture}/${variant}`;
   return [
-    `The requested image's platform (${os}/${architecture}) does not match the detected host platform (linux/${host}) and no specific platform was requested`,
+    `The requested image's platform (${platform}) does not match the detected host platform (linux/${host}) and no specific platform was requested`,
   ];
 }
 

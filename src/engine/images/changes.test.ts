@@ -44,6 +44,7 @@ describe("applyChanges", () => {
 
   for (const [change, message] of [
     ["FOO x", "FOO is not a valid change command"],
+    ["foo x", "foo is not a valid change command"],
     ["RUN x", "RUN is not a valid change command"],
     ["# c", "file with no instructions"],
     ["ENV A", "ENV must have two arguments"],

@@ -57,7 +57,7 @@ function applyChange(config: Config, line: string): string {
   const [, word = "", rest = ""] = /^(\S+)\s*(.*)$/s.exec(line) ?? [];
   const instruction = word.toUpperCase();
   const apply = instructions[instruction];
-  if (apply === undefined) throw invalid(`${instruction} is not a valid change command`);
+  if (apply === undefined) throw invalid(`${word} is not a valid change command`);
   apply(config, rest, instruction);
   return instruction;
 }

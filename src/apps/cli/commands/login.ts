@@ -38,7 +38,8 @@ async function finish(context: CommandContext, auth: AuthConfig): Promise<number
   } catch (error) {
     throw new CliError(`Error saving credentials: ${describeError(error)}`);
   }
-  if (plainFile !== "")
+  // A token in place of the password is no reason to warn.
+  if (plainFile !== "" && auth.password !== "")
     context.err(
       escapeControls(
         `\nWARNING! Your credentials are stored unencrypted in '${plainFile}'.\n` +

@@ -49,9 +49,14 @@ const emptyContainerConfig = {
   Labels: null,
 } as const;
 
+/** Members in the order of dockerd's, which is the alphabet's: the CLI prints them as they come. */
+function sorted(config: object): object {
+  return Object.fromEntries(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
 export function renderImage(image: ImageInspect, minor: number): unknown {
-  if (minor >= 50) return image;
-  const config = { ...image, Config: { ...containerOnly, ...image.Config } };
+  if (minor >= 50) return { ...image, Config: sorted(image.Config ?? {}) };
+  const config = { ...image, Config: sorted({ ...containerOnly, ...image.Config }) };
   if (minor >= 45) return config;
   const containerConfig = { ...config, Container: "", ContainerConfig: emptyContainerConfig };
   return minor >= 44 ? containerConfig : { ...containerConfig, VirtualSize: image.Size };
