@@ -95,7 +95,7 @@ export function networkError(method: string, url: URL, thrown: unknown): EngineE
   return new RegistryError("Unavailable", inRequest(method, url, describe(error)), { transient, cause: error });
 }
 
-/** The connection was there, or nearly, and broke: a second attempt often succeeds. */
+/** The connection was there and broke: a second attempt often succeeds. A host without DNS is told so at once. */
 export function isBreak(error: RegistryError): boolean {
-  return ["ECONNRESET", "EPIPE", "EAI_AGAIN"].includes(errnoOf(single(error.cause)) ?? "");
+  return ["ECONNRESET", "EPIPE"].includes(errnoOf(single(error.cause)) ?? "");
 }
