@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type TestDaemon, startDaemon } from "../support/daemon.ts";
-import { configOf, dockerArchive, sha256 } from "../support/image-archives.ts";
+import { OciLayout, configOf, dockerArchive, named, sha256 } from "../support/image-archives.ts";
 import { type RegistryAnswer, type TestImage, TestRegistry } from "../support/registry.ts";
 import { file, tarOf } from "../support/tar.ts";
 import { TcpProxy } from "../support/tcp-proxy.ts";
@@ -27,7 +27,7 @@ function layersOf(count: number, bytes: number): Buffer[] {
 }
 
 async function load(daemon: TestDaemon, layers: readonly Uint8Array[], ...tags: readonly string[]): Promise<string> {
-  const config = configOf(layers);
+  const config = configOf(layers, { config: { Labels: { made: "by a test" } } });
   const answer = await daemon.api("POST", "/images/load?quiet=1", dockerArchive([{ config, layers, tags }]));
   assert.ok(answer.status === 200 && !answer.text.includes("errorDetail"), answer.text);
   return `sha256:${sha256(config)}`;
@@ -105,6 +105,10 @@ describe("push", () => {
     const before = registry.requests.length;
     assert.equal(await pushed(daemon, name, "1"), digest);
     assert.deepEqual(uploads(registry, before), []);
+    const until = Math.ceil(Date.now() / 1000) + 1;
+    const events = await daemon.api("GET", `/events?since=1&until=${until}&filters={"event":["push"]}`);
+    const attributes = { made: "by a test", name };
+    assert.ok(events.text.includes(JSON.stringify({ ID: `${name}:1`, Attributes: attributes })), events.text);
     await noFindings(daemon);
   });
 
@@ -177,6 +181,28 @@ describe("push", () => {
     const events = await daemon.api("GET", `/events?since=1&until=${until}&filters={"event":["push"]}`);
     const { Type, Actor } = events.json as { readonly Type: string; readonly Actor: unknown };
     assert.deepEqual({ Type, Actor }, { Type: "image", Actor: { ID: name, Attributes: { name } } });
+  });
+
+  test("a loaded layout with plain layers keeps its manifest: the layers' tars are put together again", async () => {
+    await using daemon = await startDaemon();
+    await using registry = await TestRegistry.start({ netns: daemon.netns });
+    const name = `${registry.address}/team/plain`;
+    const layers = layersOf(2, 9_000_000);
+    const layout = new OciLayout();
+    const config = configOf(layers);
+    const loaded = await daemon.api(
+      "POST",
+      "/images/load?quiet=1",
+      layout.tar([layout.image(config, layers, { more: named(`${name}:1`) })]),
+    );
+    assert.ok(loaded.status === 200 && !loaded.text.includes("errorDetail"), loaded.text);
+    await pushed(daemon, name, "1");
+    const { body } = await manifest(registry, "team/plain", "1");
+    assert.deepEqual(
+      (JSON.parse(body.toString()) as { layers: { digest: string }[] }).layers.map(({ digest }) => digest),
+      layers.map((layer) => `sha256:${sha256(layer)}`),
+    );
+    await noFindings(daemon);
   });
 
   test("a broken connection is resumed", async () => {
@@ -282,7 +308,8 @@ describe("credentials", () => {
     assert.match(await daemon.dockerOk(["push", name]), /1: digest: sha256:/);
     // The right password was for that request alone.
     const inspected = await daemon.api("GET", `/distribution/${name}/json`);
-    assert.deepEqual([inspected.status, inspected.json], [401, { message: "no basic auth credentials" }]);
+    const message = `Head "http://${registry.address}/v2/private/manifests/1": no basic auth credentials`;
+    assert.deepEqual([inspected.status, inspected.json], [401, { message }]);
     assert.equal(daemon.log.includes(user.password), false);
   });
 });

@@ -2,7 +2,7 @@
 // Each blob goes there once at a time, however many pushes want it, and no more blobs at once than the configuration says.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Digest } from "../../base/digest.ts";
+import type { ChainId, Digest } from "../../base/digest.ts";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import { type Named, familiarRepository, repositoryOf } from "../../base/reference.ts";
 import { type Repository, planRetry } from "../../distribution/index.ts";
@@ -41,6 +41,7 @@ export class PushTarget {
   readonly #tell: (message: ProgressMessage) => void;
   /** Blobs that are there, with how they came there. */
   readonly #present = new Map<Digest, string>();
+  readonly #tars = new Map<Digest, ChainId>();
 
   constructor(
     deps: ImagesDeps,
@@ -53,6 +54,16 @@ export class PushTarget {
     this.#options = options;
     this.#tell = tell;
     this.repository = options.repository;
+  }
+
+  /** Layers whose uncompressed tars may be asked for as blobs: where a manifest has plain layers, these are the bytes. */
+  addTars(tars: ReadonlyMap<Digest, ChainId>): void {
+    for (const [digest, chainId] of tars) this.#tars.set(digest, chainId);
+  }
+
+  /** Whether a blob's bytes are on this host. */
+  isHere(digest: Digest): boolean {
+    return this.#deps.content.has(digest) || this.#tars.has(digest);
   }
 
   /** Whether all blobs are there, or could be mounted. */
@@ -127,13 +138,26 @@ export class PushTarget {
   }
 
   async #upload(digest: Digest, sizeBytes: number, id: string | undefined, signal: AbortSignal): Promise<void> {
-    const { content } = this.#deps;
-    if (!content.has(digest))
+    if (!this.isHere(digest))
       throw new EngineError("DataLoss", `blob ${digest} is neither here nor in the registry; pull the image again`);
     const onProgress = id === undefined ? () => undefined : this.#progress("Pushing", id, sizeBytes);
-    const blob = { digest, sizeBytes, open: (offset: number) => read(content, digest, offset) };
+    const blob = { digest, sizeBytes, open: (offset: number) => this.#read(digest, offset, signal) };
     await this.repository.uploadBlob(blob, onProgress, signal);
     this.#present.set(digest, "Layer already exists");
+  }
+
+  async *#read(digest: Digest, offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { content, snapshots } = this.#deps;
+    const chainId = this.#tars.get(digest);
+    if (content.has(digest) || chainId === undefined) {
+      yield* await content.open(digest, offset);
+      return;
+    }
+    let skip = offset;
+    for await (const chunk of snapshots.tar(chainId, signal) as AsyncIterable<Uint8Array>) {
+      if (skip < chunk.length) yield chunk.subarray(skip);
+      skip = Math.max(0, skip - chunk.length);
+    }
   }
 
   /** A line when it begins, now and then, and when all is there. */
@@ -204,10 +228,6 @@ export class PushTarget {
     }
     placed.committed();
   }
-}
-
-async function* read(content: ContentStore, digest: Digest, offset: number): AsyncGenerator<Uint8Array> {
-  yield* await content.open(digest, offset);
 }
 
 /** undefined when a pull that had it open has brought it. */

@@ -2,8 +2,8 @@
 // pulled goes out byte for byte; see plan-push.ts for the choice and push-manifest.ts for images that have no manifest.
 // The image's layers and blobs stay here until the push has ended, whoever deletes the image meanwhile.
 
-import { type Digest, hexOf, parseDiffId } from "../../base/digest.ts";
-import { EngineError } from "../../base/errors.ts";
+import { type ChainId, type Digest, hexOf, parseDiffId, parseDigest } from "../../base/digest.ts";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { type Named, familiarRepository, renderFamiliar, renderReference, repositoryOf } from "../../base/reference.ts";
 import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
@@ -55,11 +55,15 @@ export async function pushImages(
   const sources = indexSources(records.manifests(), references);
   const target = new PushTarget(deps, share, { named, repository, credentials, sources }, tell);
   for (const tag of tags) await pushTag({ deps, records, share, target, tell }, tag, signal);
+  const [pushed] = named.tag === undefined ? [] : tags;
   deps.events.publish({
     type: "image",
     action: "push",
     id: renderFamiliar(named),
-    attributes: { name: familiarRepository(named) },
+    attributes: {
+      ...(pushed && records.get(pushed.imageId)?.config.config?.Labels),
+      name: familiarRepository(named),
+    },
   });
 }
 
@@ -81,6 +85,7 @@ async function pushTag(push: Push, { named, imageId }: PushedTag, signal: AbortS
   const image = records.get(imageId) as ImageRecord;
   const ids = image.config.rootfs.diff_ids.map((diffId) => hexOf(parseDiffId(diffId)).slice(0, 12));
   for (const id of ids.toReversed()) tell(layerLine("Preparing", id));
+  target.addTars(layerTars(deps, image));
   const { manifest, made } = await chooseManifest(push, image, ids, named, signal);
   await using _made = made ? useImage(deps, records, imageId) : undefined;
   await putLayers(target, manifest, ids, signal);
@@ -94,6 +99,21 @@ async function pushTag(push: Push, { named, imageId }: PushedTag, signal: AbortS
   tell({ progressDetail: {}, aux: { Tag: named.tag, Digest: manifest.digest, Size: bytes.length } });
 }
 
+/** The layers whose tars this host can give back, by digest. */
+function layerTars({ snapshots }: ImagesDeps, image: ImageRecord): ReadonlyMap<Digest, ChainId> {
+  const tars = new Map<Digest, ChainId>();
+  for (const [index, chainId] of image.chain.entries()) {
+    try {
+      snapshots.tarBytes(chainId);
+    } catch (error) {
+      if (!isEngineError(error, "DataLoss")) throw error;
+      continue;
+    }
+    tars.set(parseDigest(image.config.rootfs.diff_ids[index] ?? ""), chainId);
+  }
+  return tars;
+}
+
 /** One at a time for each image: whoever comes second finds what the first one made. */
 async function chooseManifest(
   push: Push,
@@ -104,7 +124,7 @@ async function chooseManifest(
 ): Promise<{ readonly manifest: ManifestRecord; readonly made: boolean }> {
   const { deps, records, share, target, tell } = push;
   using _ = await share.lock(`manifest ${image.id}`, signal);
-  const has = (digest: Digest): boolean => deps.content.has(digest);
+  const has = (digest: Digest): boolean => target.isHere(digest);
   const manifests = records.manifestsOf(image.id);
   const candidates = planCandidates(image, manifests, records.referencesOf(image.id), named, has);
   for (const { manifest, missing } of candidates)
