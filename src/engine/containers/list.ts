@@ -37,10 +37,10 @@ export async function listContainers(room: Room, request: ListContainersRequest)
 /** What the names that containers were made of mean now: each is looked up once. */
 async function namesToImages(
   containers: readonly Container[],
-  { imageOf }: FilterContext,
+  context: FilterContext,
 ): Promise<ReadonlyMap<string, string | undefined>> {
   const names = new Set(containers.map(({ record }) => record.config.Image ?? ""));
-  return new Map(await Promise.all([...names].map(async (name) => [name, await imageOf(name)] as const)));
+  return new Map(await Promise.all([...names].map(async (name) => [name, await context.imageOf(name)] as const)));
 }
 
 function renderSummary(

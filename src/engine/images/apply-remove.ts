@@ -79,7 +79,7 @@ async function applyRemove(
   for (const _ of plan.untag) deps.announce("untag", image, image.id);
   for (const record of doomed) deps.announce("delete", record, record.id);
   // Each discard forgets its rows before it touches the disk: all of them are called, whatever becomes of one.
-  const between = await Promise.allSettled([Promise.try(() => failpoint("images.remove.committed"))]);
+  const between = await Promise.allSettled([Promise.try(async () => await failpoint("images.remove.committed"))]);
   const discards = await Promise.allSettled(
     [...removals, ...(layers === undefined ? [] : [layers])].map((gone) => gone.discard()),
   );

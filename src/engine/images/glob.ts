@@ -13,7 +13,7 @@ function malformed(): EngineError {
 /** @throws InvalidParameter "syntax error in pattern" */
 export function parseGlob(pattern: string): (text: string) => boolean {
   const steps: Step[] = [];
-  const characters = [...pattern];
+  const characters = Array.from(pattern);
   for (let at = 0; at < characters.length; at++) {
     const character = characters[at] as string;
     if (character === "*") {
@@ -30,7 +30,7 @@ export function parseGlob(pattern: string): (text: string) => boolean {
       steps.push({ star: false, matches: (found) => found === literal });
     }
   }
-  return (text) => matches(steps, [...text]);
+  return (text) => matches(steps, Array.from(text));
 }
 
 /** @returns `end`, where the closing bracket is */

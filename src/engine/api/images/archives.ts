@@ -5,7 +5,6 @@ import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { EngineError, messageOf } from "../../../base/errors.ts";
 import { parseNamed, renderReference, withDefaultTag, withTag } from "../../../base/reference.ts";
-import type { ContainerConfig } from "../../../spec/docker/container.ts";
 import { readObject } from "../body.ts";
 import { commitSchema } from "../containers/schema.ts";
 import { type Exchange, param, sendJson } from "../exchange.ts";
@@ -53,7 +52,7 @@ async function parseCommit(exchange: Exchange): Promise<CommitRequest> {
     author: query.text("author"),
     pause: query.text("pause") === "" || query.bool("pause"),
     changes: query.all("changes"),
-    config: config as ContainerConfig,
+    config,
   };
 }
 
