@@ -2,6 +2,7 @@
 // else uses, and writes LAYER/recipe, from which gantry-pack puts the same tar together again. When everything is extracted it prints the bytes in regular files and the number of members, so that the caller can
 // go on, then makes the file system durable (syncfs) and exits with 0.
 // gantry-unpack clone FROM TO: makes the directory TO a copy of the unpacked layer FROM (fs, recipe and aside), durably.
+// gantry-unpack remove DIRECTORY…: removes the directories with everything in them; those that are not there are no failure.
 // Exit: 1 the archive is malformed or hostile, 2 it exceeds a limit, 3 the system failed; one line on stderr says what.
 
 #include <fcntl.h>
@@ -83,7 +84,11 @@ int main(int argc, char **argv) {
     sync_directory(to, argv[3]);
     return 0;
   }
-  if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO");
+  if (argc > 2 && strcmp(argv[1], "remove") == 0) {
+    remove_directories(argv + 2, (size_t)argc - 2);
+    return 0;
+  }
+  if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO | gantry-unpack remove DIRECTORY…");
   struct limits limits = {
       .entries = parse_decimal(argv[1], "ENTRIES"),
       .bytes = parse_decimal(argv[2], "BYTES"),

@@ -1,7 +1,8 @@
 // gantry-unpack: extracts one layer's tar stream from stdin into one directory, and nowhere else. This header is the
 // contract between its files: unpack.c (program), unpack-read.c (input), unpack-header.c and unpack-pax.c (tar formats),
 // unpack-sparse.c (sparse maps), unpack-path.c (confinement), unpack-make.c (inodes), unpack-times.c (directory times),
-// unpack-recipe.c (how the tar can be put together again), unpack-clone.c (a second copy of an unpacked layer).
+// unpack-recipe.c (how the tar can be put together again), unpack-clone.c (a second copy of an unpacked layer),
+// unpack-remove.c (the end of one).
 // Every failure ends the program: the caller throws the whole directory away, so nothing is ever half accepted.
 #ifndef GANTRY_UNPACK_H
 #define GANTRY_UNPACK_H
@@ -144,6 +145,9 @@ void finish_recipe(void);
 
 // unpack-clone.c: copies the tree below `from`, which it closes, into the directory `to`; there may be empty directories.
 void clone_directory(int from, int to);
+
+// unpack-remove.c: removes whole directories, and says what stands in the way.
+void remove_directories(char *const paths[], size_t count);
 
 // unpack-times.c: directory times are set last, because making children changes them.
 void open_times(const char *directory);

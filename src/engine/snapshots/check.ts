@@ -4,7 +4,7 @@
 import { lstat } from "node:fs/promises";
 import { join } from "node:path";
 import type { ChainId } from "../../base/digest.ts";
-import { type SnapshotDirectories, removeTree } from "./directories.ts";
+import type { SnapshotDirectories } from "./directories.ts";
 import type { SnapshotFinding } from "./index.ts";
 import type { Layer, WritableLayer } from "./records.ts";
 
@@ -56,7 +56,7 @@ async function checkRows(state: CheckState): Promise<SnapshotFinding[]> {
 async function checkDirectories(state: CheckState): Promise<SnapshotFinding[]> {
   const findings: SnapshotFinding[] = [];
   const report = async (path: string): Promise<void> => {
-    if (state.repair) await removeTree(path);
+    if (state.repair) await state.directories.removeTrees([path]);
     findings.push({
       invariant: "F14",
       subject: `directory ${path}`,

@@ -4,21 +4,31 @@
 
 import { randomUUID } from "node:crypto";
 import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
-import { run } from "../kernel/run.ts";
+import { run, tryRun } from "../kernel/run.ts";
 import { removeSmallTree } from "../kernel/small-tree.ts";
+
+/** So many trees are deleted by one process; the kernel bounds a command line. */
+const treesAtOnce = 256;
+const removeTimeoutMs = 600_000;
 
 /** The directories of one data root. */
 export class SnapshotDirectories {
   readonly root: string;
   readonly #tmp: string;
+  readonly #helper: string;
   #next = 1;
 
-  /** Makes both directories. */
-  constructor(dataRoot: string) {
+  /**
+   * Makes both directories.
+   *
+   * @param helper path of gantry-unpack, which deletes
+   */
+  constructor(dataRoot: string, helper: string) {
+    this.#helper = helper;
     this.root = resolve(dataRoot, "snapshots");
     this.#tmp = resolve(dataRoot, "tmp");
     for (const directory of [this.root, this.#tmp]) {
@@ -73,25 +83,47 @@ export class SnapshotDirectories {
   /** Deletes every directory but those with these numbers, which are in use from now on; tmp/ is emptied. */
   async sweep(known: ReadonlySet<number>, logger: Logger): Promise<void> {
     for (const number of known) this.taken(number);
+    const left: string[] = [];
     for (const name of await this.list()) {
       if (/^[1-9][0-9]*$/.test(name) && known.has(Number(name))) continue;
       logger.warn("snapshots: removing what was left half made", { directory: name });
       if (/^[1-9][0-9]*$/.test(name)) this.taken(Number(name));
-      await removeTree(join(this.root, name));
+      left.push(join(this.root, name));
     }
-    for (const path of await this.listStaging()) await removeTree(path);
+    await this.removeTrees([...left, ...(await this.listStaging())]);
   }
 
-  /** Deletes a numbered directory: out of sight at once, then file by file. */
-  async remove(number: number): Promise<void> {
-    const aside = join(this.#tmp, randomUUID());
-    try {
-      renameSync(this.of(number), aside);
-    } catch (error) {
-      if (errnoOf(error) === "ENOENT") return;
-      throw error;
+  /** Deletes numbered directories: out of sight at once, then file by file. */
+  async remove(...numbers: readonly number[]): Promise<void> {
+    const aside: string[] = [];
+    for (const number of numbers) {
+      const path = join(this.#tmp, randomUUID());
+      try {
+        renameSync(this.of(number), path);
+      } catch (error) {
+        if (errnoOf(error) === "ENOENT") continue;
+        throw error;
+      }
+      aside.push(path);
     }
-    await removeTree(aside);
+    await this.removeTrees(aside);
+  }
+
+  /**
+   * Deletes trees that a container may have filled: also those whose paths are longer than the kernel takes. By programs: Node
+   * makes several trips to its few threads for each file, which everybody else's reads and writes need as well.
+   *
+   * @throws System something resists
+   */
+  async removeTrees(paths: readonly string[]): Promise<void> {
+    const large = paths.filter((path) => !removeSmallTree(path));
+    for (let at = 0; at < large.length; at += treesAtOnce) {
+      const some = large.slice(at, at + treesAtOnce);
+      const options = { timeoutMs: removeTimeoutMs };
+      const { exitCode } = await tryRun([this.#helper, "remove", ...some], options);
+      // The slow way is good for every tree, and says what is the matter.
+      if (exitCode !== 0) await run(["rm", "-rf", "--one-file-system", "--", ...some], options);
+    }
   }
 
   /** Moves a staged directory to its number, in place of what is left there. */
@@ -108,16 +140,5 @@ export class SnapshotDirectories {
   /** Entries of tmp/, as paths. */
   async listStaging(): Promise<readonly string[]> {
     return (await readdir(this.#tmp)).map((name) => join(this.#tmp, name));
-  }
-}
-
-/** Deletes a tree that a container may have filled: also one whose paths are longer than the kernel takes. */
-export async function removeTree(directory: string): Promise<void> {
-  if (removeSmallTree(directory)) return;
-  try {
-    await rm(directory, { recursive: true, force: true });
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return;
-    await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: 600_000 });
   }
 }

@@ -14,7 +14,7 @@ import { syncDirectory } from "../kernel/sync-directory.ts";
 import { run } from "../kernel/run.ts";
 import type { Change, Store } from "../store/index.ts";
 import { checkSnapshots } from "./check.ts";
-import { SnapshotDirectories, removeTree } from "./directories.ts";
+import { SnapshotDirectories } from "./directories.ts";
 import type {
   LayerRemoval,
   OverlayDirs,
@@ -53,7 +53,7 @@ const maxChainLength = 125;
 
 /** Loads the rows and sweeps what an earlier process left behind. The caller holds the lock of the data root. */
 export async function createSnapshotter(deps: SnapshotterDeps): Promise<Snapshotter> {
-  const directories = new SnapshotDirectories(deps.dataRoot);
+  const directories = new SnapshotDirectories(deps.dataRoot, deps.unpackPath);
   const { layers, writables } = await loadRecords(deps.store);
   await directories.sweep(new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
   return new OverlaySnapshotter(deps, directories, layers, writables);
@@ -200,7 +200,7 @@ class OverlaySnapshotter implements Snapshotter {
     const made: Layer[] = [];
     let mended = false;
     const undo = async (): Promise<void> => {
-      for (const { dir } of made.toReversed()) await this.#directories.remove(dir);
+      await this.#directories.remove(...made.map(({ dir }) => dir));
     };
     try {
       for (const [index, { diffId, staged }] of stack.entries()) {
@@ -267,7 +267,7 @@ class OverlaySnapshotter implements Snapshotter {
       changes: removed.map(({ chainId }) => ({ delete: "layers", key: chainId })),
       discard: async () => {
         for (const layer of removed) this.#layers.delete(layer.chainId);
-        for (const layer of removed) await this.#directories.remove(layer.dir);
+        await this.#directories.remove(...removed.map(({ dir }) => dir));
       },
     };
   }
@@ -413,7 +413,7 @@ class OverlaySnapshotter implements Snapshotter {
       await run([this.#deps.unpackPath, "clone", from, copy], { timeoutMs: 600_000 });
       await this.#directories.settle(copy, dir);
     } catch (error) {
-      await removeTree(copy);
+      await this.#directories.removeTrees([copy]);
       throw error;
     }
     return source;

@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import type { DiffId } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
-import { type SnapshotDirectories, removeTree } from "./directories.ts";
+import type { SnapshotDirectories } from "./directories.ts";
 import type { StagedLayer } from "./index.ts";
 import { type UnpackLimits, type Unpacked, unpackTar } from "./unpacker.ts";
 
@@ -146,7 +146,7 @@ export class StagingArea {
         if (directory === undefined) return;
         // The helper may still be syncing; its directory must not be taken from under it and come back.
         await staging.synced.catch(() => undefined);
-        await removeTree(directory);
+        await this.#deps.directories.removeTrees([directory]);
         this.#directories.delete(directory);
       },
     };
@@ -172,7 +172,7 @@ export class StagingArea {
       }
       return new Staging(unpacked, directory);
     } catch (error) {
-      await removeTree(directory);
+      await directories.removeTrees([directory]);
       this.#directories.delete(directory);
       throw error;
     }
