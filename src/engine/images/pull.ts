@@ -46,9 +46,9 @@ export async function pullImages(
     else
       for await (const tag of repository.tags(signal)) if (await pull.run(withTag(named, tag), signal)) isNewer = true;
   } catch (error) {
-    // To 401 the docker CLI answers by asking for a password, also where nobody can type one; dockerd says 500 here.
-    if (request.credentials === undefined && isEngineError(error, "Unauthorized"))
-      throw new EngineError("System", error.message, { cause: error });
+    // To 401 the docker CLI answers by asking for a password, also where nobody can type one; dockerd says 500 here, also
+    // of credentials that are wrong.
+    if (isEngineError(error, "Unauthorized")) throw new EngineError("System", error.message, { cause: error });
     throw error;
   }
   const shown = renderFamiliar(named);
