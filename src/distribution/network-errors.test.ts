@@ -26,3 +26,11 @@ test("a broken connection is tried again", () => {
   for (const code of ["ECONNRESET", "EPIPE"])
     assert.deepEqual([isBreak(thrown(code)), thrown(code).transient], [true, true]);
 });
+
+test("a proxy that is not there is named as one", () => {
+  const refused = Object.assign(new Error("no"), { code: "ECONNREFUSED", address: "10.0.0.1", port: 3128 });
+  assert.equal(
+    networkError("GET", url, refused, true).message,
+    'Get "https://registry.example/v2/": proxyconnect tcp: dial tcp 10.0.0.1:3128: connect: connection refused',
+  );
+});

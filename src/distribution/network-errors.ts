@@ -86,13 +86,19 @@ export function inRequest(method: string, url: URL, text: string): string {
   return `${verbOf(method)} ${JSON.stringify(`${url.protocol}//${url.host}${url.pathname}`)}: ${text}`;
 }
 
-/** Anything that a request threw, as an error of ours. RegistryErrors and EngineErrors stay what they are. */
-export function networkError(method: string, url: URL, thrown: unknown): EngineError {
+/**
+ * Anything that a request threw, as an error of ours. RegistryErrors and EngineErrors stay what they are.
+ *
+ * @param viaProxy whoever could not be reached is the proxy
+ */
+export function networkError(method: string, url: URL, thrown: unknown, viaProxy = false): EngineError {
   const error = single(thrown);
   if (error instanceof EngineError) return error;
   const code = errnoOf(error) ?? "";
   const transient = !lasting.has(code) && !code.startsWith("ERR_SSL") && !code.startsWith("HPE_");
-  return new RegistryError("Unavailable", inRequest(method, url, describe(error)), { transient, cause: error });
+  const text = describe(error);
+  const whole = viaProxy && text.startsWith("dial tcp") ? `proxyconnect tcp: ${text}` : text;
+  return new RegistryError("Unavailable", inRequest(method, url, whole), { transient, cause: error });
 }
 
 /** The connection was there and broke: a second attempt often succeeds. A host without DNS is told so at once. */

@@ -122,7 +122,7 @@ export class Transport {
         if (call.signal.aborted) throw cancelled(call.signal);
         const again = body === undefined || body instanceof Uint8Array;
         const wasDead = flight.request?.reusedSocket === true && !flight.hasAnswer && !(error instanceof EngineError);
-        if (!wasDead || !again || attempt >= 3) throw networkError(method, url, error);
+        if (!wasDead || !again || attempt >= 3) throw networkError(method, url, error, proxy !== undefined);
       }
     }
   }
