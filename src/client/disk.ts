@@ -1,6 +1,7 @@
 // Typed calls about what takes space: disk usage, and prune of everything. Source: Docker Engine API 1.51.
 
 import type { ContainerSummary } from "../spec/docker/container.ts";
+import type { ContentUsage } from "../spec/docker/disk-usage.ts";
 import type { ImageSummary } from "../spec/docker/image.ts";
 import type { Client } from "./client.ts";
 import { renderFilters, type FilterArgs } from "./filters.ts";
@@ -33,12 +34,7 @@ export interface DiskUsage {
   /** gantryd's own. */
   readonly LayersReclaimable?: number;
   /** gantryd's own: blobs of images as registries have them. */
-  readonly Content?: {
-    readonly Count: number;
-    readonly Active: number;
-    readonly Size: number;
-    readonly Reclaimable: number;
-  };
+  readonly Content?: ContentUsage;
 }
 
 export function diskUsage(client: Client): Promise<DiskUsage> {

@@ -13,6 +13,7 @@ import type {
   HostConfig,
   NetworkingConfig,
 } from "../../spec/docker/container.ts";
+import type { DiskUsage } from "../../spec/docker/disk-usage.ts";
 import type { EventMessage, SystemInfo, SystemVersion } from "../../spec/docker/system.ts";
 import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
 import type { Network } from "../../spec/docker/network.ts";
@@ -196,7 +197,7 @@ export interface ExecsPort {
   inspect(id: ExecId): Promise<ExecInspect>;
 }
 
-/** A line of progress of load and import, as Docker's JSON messages. */
+/** A line of progress of pull, push, load and import, as Docker's JSON messages. */
 export interface ProgressMessage {
   readonly stream?: string;
   readonly status?: string;
@@ -233,28 +234,6 @@ export interface DistributionInspect {
     readonly "os.version"?: string;
     readonly variant?: string;
   }[];
-}
-
-/** GET /system/df. Sizes in bytes. Source: Engine API 1.51, SystemDataUsage. */
-export interface DiskUsage {
-  readonly LayersSize: number;
-  readonly Images: readonly ImageSummary[] | null;
-  readonly Containers: readonly ContainerSummary[] | null;
-  readonly Volumes: readonly unknown[] | null;
-  readonly BuildCache: readonly unknown[] | null;
-  /** Gantry's own, with images only: bytes of layers that no used image needs. */
-  readonly LayersReclaimable?: number;
-  /** Gantry's own, with images only: what Docker's LayersSize and Size leave out. */
-  readonly Content?: ContentUsage;
-}
-
-/** Blobs of images as registries have them (configs, manifests, compressed layers), and downloads that wait. Bytes. */
-export interface ContentUsage {
-  readonly Count: number;
-  /** Of images that containers use. */
-  readonly Active: number;
-  readonly Size: number;
-  readonly Reclaimable: number;
 }
 
 /** POST /commit. */

@@ -1,7 +1,8 @@
 // docker system df, out of all rooms. Requests that come while one of them is being answered share its measurement: the walk over
 // writable layers is the dear part. Volumes and build cache do not exist here.
 
-import type { DiskUsage, SystemPort } from "../api/ports.ts";
+import type { DiskUsage } from "../../spec/docker/disk-usage.ts";
+import type { SystemPort } from "../api/ports.ts";
 import type { SystemDeps } from "./system.ts";
 
 /** One measurement at a time, shared by those who ask meanwhile. */

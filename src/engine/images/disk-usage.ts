@@ -2,7 +2,7 @@
 // blobs that are kept so that what was pulled is pushed byte for byte: configs, manifests, compressed layers.
 
 import type { Digest } from "../../base/digest.ts";
-import type { ContentUsage } from "../api/ports.ts";
+import type { ContentUsage } from "../../spec/docker/disk-usage.ts";
 import type { ImagesDeps } from "./images.ts";
 import type { Images } from "./index.ts";
 import { listImages } from "./list.ts";

@@ -5,7 +5,8 @@ import type { ChainId, Digest } from "../../base/digest.ts";
 import type { HistoryEntry, OciImageConfig } from "../../spec/oci/image.ts";
 import type { Named } from "../../base/reference.ts";
 import type { ImageSummary } from "../../spec/docker/image.ts";
-import type { ContentUsage, ImagesPort } from "../api/ports.ts";
+import type { ContentUsage } from "../../spec/docker/disk-usage.ts";
+import type { ImagesPort } from "../api/ports.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 
 /** An image as containers need it: its config, and the stack of layers to put a writable one on. */

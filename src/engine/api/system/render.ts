@@ -1,7 +1,7 @@
 // GET /info and GET /system/df for older API versions.
 
 import type { SystemInfo } from "../../../spec/docker/system.ts";
-import type { DiskUsage } from "../ports.ts";
+import type { DiskUsage } from "../../../spec/docker/disk-usage.ts";
 
 /** VirtualSize went with 1.44. Empty lists of names are null here, where the list of images has []. */
 export function renderDiskUsage(usage: DiskUsage, minor: number): unknown {

@@ -1,0 +1,26 @@
+// Disk usage of the Docker Engine API 1.51, as on the wire.
+
+import type { ContainerSummary } from "./container.ts";
+import type { ImageSummary } from "./image.ts";
+
+/** GET /system/df. Sizes in bytes. Source: Engine API 1.51, SystemDataUsage. */
+export interface DiskUsage {
+  readonly LayersSize: number;
+  readonly Images: readonly ImageSummary[] | null;
+  readonly Containers: readonly ContainerSummary[] | null;
+  readonly Volumes: readonly unknown[] | null;
+  readonly BuildCache: readonly unknown[] | null;
+  /** Gantry's own, with images only: bytes of layers that no used image needs. */
+  readonly LayersReclaimable?: number;
+  /** Gantry's own, with images only: what Docker's LayersSize and Size leave out. */
+  readonly Content?: ContentUsage;
+}
+
+/** Blobs of images as registries have them (configs, manifests, compressed layers), and downloads that wait. Bytes. */
+export interface ContentUsage {
+  readonly Count: number;
+  /** Of images that containers use. */
+  readonly Active: number;
+  readonly Size: number;
+  readonly Reclaimable: number;
+}
