@@ -209,11 +209,7 @@ export const directives: readonly Directive[] = [
     type: "string",
   },
   {
-    flag: {
-      name: "insecure-registry",
-      kind: "strings",
-      usage: "Enable insecure registry communication",
-    },
+    flag: { name: "insecure-registry", kind: "strings", usage: "Enable insecure registry communication" },
     key: "insecure-registries",
     type: "strings",
     reloads: true,
@@ -246,12 +242,7 @@ export const directives: readonly Directive[] = [
     type: "string",
   },
   {
-    flag: {
-      name: "log-format",
-      kind: "string",
-      usage: 'Set the logging format ("text"|"json")',
-      default: "text",
-    },
+    flag: { name: "log-format", kind: "string", usage: 'Set the logging format ("text"|"json")', default: "text" },
     key: "log-format",
     type: "string",
   },
@@ -390,15 +381,13 @@ function complainAboutLabel(value: string): string | undefined {
 /** dockerd's keys that Gantry does not have yet: a file that was written for dockerd is told which, not that they are typos. */
 export const directivesOfDockerdOnly: ReadonlySet<string> = new Set(
   `
-  allow-direct-routing allow-nondistributable-artifacts authorization-plugins bip6 builder cdi-spec-dirs
-  containerd containerd-namespace containerd-plugin-namespace cpu-rt-period cpu-rt-runtime
-  default-address-pools default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode
-  default-network-opts exec-opts experimental features fixed-cidr fixed-cidr-v6 host-gateway-ip
-  host-gateway-ips icc ip ip-forward-no-drop ip-masq ip6tables
-  iptables ipv6 metrics-addr
-  network-control-plane-mtu no-new-privileges node-generic-resources raw-logs   rootless seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
+  allow-direct-routing allow-nondistributable-artifacts authorization-plugins bip6 builder
+  cdi-spec-dirs containerd containerd-namespace containerd-plugin-namespace cpu-rt-period
+  cpu-rt-runtime default-address-pools default-cgroupns-mode default-gateway default-gateway-v6
+  default-ipc-mode default-network-opts exec-opts experimental features fixed-cidr fixed-cidr-v6
+  host-gateway-ip host-gateway-ips icc ip ip-forward-no-drop ip-masq ip6tables iptables ipv6
+  metrics-addr network-control-plane-mtu no-new-privileges node-generic-resources raw-logs rootless
+  seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
   userland-proxy userland-proxy-path userns-remap
-  `
-    .trim()
-    .split(/\s+/),
+  `.match(/\S+/g),
 );

@@ -26,8 +26,9 @@ import type {
 } from "./index.ts";
 import { LayerPins } from "./pins.ts";
 import { packLayer, packTar } from "./packer.ts";
-import { type Layer, type WritableLayer, loadRecords } from "./records.ts";
+import { type Layer, type WritableLayer, insertLayer, loadRecords } from "./records.ts";
 import { type KeptLayer, StagingArea } from "./staging.ts";
+import { findUnneeded } from "./unneeded.ts";
 import { directoryBytes } from "./usage.ts";
 
 export interface SnapshotterDeps {
@@ -135,7 +136,7 @@ class OverlaySnapshotter implements Snapshotter {
   async usage(key: string): Promise<{ readonly writableBytes: number; readonly totalBytes: number }> {
     const writable = this.#writable(key);
     const writableBytes = await directoryBytes(this.#directories.fs(writable.dir));
-    const under = writable.parent === undefined ? [] : this.#chain(writable.parent);
+    const under = this.#chain(writable.parent);
     return { writableBytes, totalBytes: under.reduce((sum, layer) => sum + layer.sizeBytes, writableBytes) };
   }
 
@@ -153,7 +154,7 @@ class OverlaySnapshotter implements Snapshotter {
     tar: AsyncIterable<Uint8Array>,
     signal: AbortSignal,
   ): Promise<ChainId> {
-    const under = parent === undefined ? [] : this.#chain(parent).toReversed();
+    const under = this.#chain(parent).toReversed();
     const staged = await this.stage(tar, { claimed: diffId, maxBytes: Number.MAX_SAFE_INTEGER }, signal);
     try {
       using _ = await this.lock();
@@ -225,17 +226,7 @@ class OverlaySnapshotter implements Snapshotter {
     }
     return {
       top: chainIds.at(-1),
-      changes: made.map((layer) => ({
-        insert: "layers",
-        row: {
-          chain_id: layer.chainId,
-          parent: layer.parent ?? null,
-          diff_id: layer.diffId,
-          dir: layer.dir,
-          size: layer.sizeBytes,
-          tar_size: layer.tarBytes ?? null,
-        },
-      })),
+      changes: made.map(insertLayer),
       committed: () => {
         for (const layer of made) this.#layers.set(layer.chainId, layer);
       },
@@ -248,19 +239,8 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   planCollect(neededTops: readonly ChainId[]): LayerRemoval {
-    const needed = new Set<ChainId>();
-    const tops = [
-      ...neededTops,
-      ...this.#pins.chainIds(),
-      ...[...this.#writables.values()].map(({ parent }) => parent),
-    ];
-    for (const top of tops) {
-      for (let id = top; id !== undefined && !needed.has(id); id = this.#layers.get(id)?.parent) needed.add(id);
-    }
-    const depth = (layer: Layer): number => this.#chain(layer.chainId).length;
-    const removed = [...this.#layers.values()]
-      .filter((layer) => !needed.has(layer.chainId))
-      .sort((a, b) => depth(b) - depth(a));
+    const parents = [...this.#writables.values()].flatMap(({ parent }) => (parent === undefined ? [] : [parent]));
+    const removed = findUnneeded(this.#layers, [...neededTops, ...this.#pins.chainIds(), ...parents]);
     return {
       removed: removed.map(({ chainId }) => chainId),
       bytes: removed.reduce((sum, layer) => sum + layer.sizeBytes, 0),
@@ -328,18 +308,17 @@ class OverlaySnapshotter implements Snapshotter {
 
   #dirsOf(writable: WritableLayer): OverlayDirs {
     const directory = this.#directories.of(writable.dir);
-    const lower = writable.parent === undefined ? [] : this.#chain(writable.parent);
     return {
-      lower: lower.map(({ dir }) => this.#directories.fs(dir)),
+      lower: this.#chain(writable.parent).map(({ dir }) => this.#directories.fs(dir)),
       upper: join(directory, "fs"),
       work: join(directory, "work"),
     };
   }
 
   /** Top-most first. */
-  #chain(top: ChainId): Layer[] {
+  #chain(top: ChainId | undefined): Layer[] {
     const chain: Layer[] = [];
-    for (let id: ChainId | undefined = top; id !== undefined; id = chain.at(-1)?.parent) chain.push(this.#layer(id));
+    for (let id = top; id !== undefined; id = chain.at(-1)?.parent) chain.push(this.#layer(id));
     return chain;
   }
 

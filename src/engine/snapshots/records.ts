@@ -1,7 +1,7 @@
 // What the snapshotter keeps in memory of its rows.
 
 import { type ChainId, type DiffId, parseChainId, parseDiffId } from "../../base/digest.ts";
-import type { Store } from "../store/index.ts";
+import type { Change, Store } from "../store/index.ts";
 
 /** A read-only layer on disk. */
 export interface Layer {
@@ -19,6 +19,12 @@ export interface WritableLayer {
   readonly key: string;
   readonly parent: ChainId | undefined;
   readonly dir: number;
+}
+
+/** The row of a new layer. */
+export function insertLayer({ chainId, parent, diffId, dir, sizeBytes, tarBytes }: Layer): Change {
+  const row = { chain_id: chainId, parent: parent ?? null, diff_id: diffId, dir, size: sizeBytes };
+  return { insert: "layers", row: { ...row, tar_size: tarBytes ?? null } };
 }
 
 /** All rows, as maps. */
