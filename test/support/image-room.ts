@@ -19,6 +19,8 @@ export interface RoomOptions {
   readonly dataRoot?: string;
   readonly maxLayerBytes?: number;
   readonly maxEntries?: number;
+  /** What the store keeps to free space with; none without. */
+  readonly ballastBytes?: number;
   /** Of connections to registries; 2000 without. */
   readonly stallTimeoutMs?: number;
   /** What pauses between attempts are multiplied by; 1 without. */
@@ -51,7 +53,7 @@ export class ImageRoom {
     const logger = silentLogger;
     const events: EventInput[] = [];
     const containers: { id: string; running: boolean }[] = [];
-    const store = await openStore({ directory: dataRoot, logger, ballastBytes: 0 });
+    const store = await openStore({ directory: dataRoot, logger, ballastBytes: options.ballastBytes ?? 0 });
     const content = await createContentStore({ store, dataRoot });
     const { maxEntries, maxLayerBytes, retryDelayScale = 1 } = options;
     const snapshots = await createSnapshotter({

@@ -7,7 +7,7 @@ import type { ContainerId } from "../../base/ids.ts";
 import { parseNamed, renderFamiliar } from "../../base/reference.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
 import type { CommitRequest } from "../api/ports.ts";
-import { layerQuota } from "../images/layer-quota.ts";
+import { layerQuota, namingFullDisk } from "../images/layer-quota.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 import { planCommitConfig } from "./commit-config.ts";
 import type { Container } from "./container.ts";
@@ -84,7 +84,13 @@ async function readLayer(room: Room, id: ContainerId, mayPause: boolean, signal:
   const { container } = held;
   if (container.removing) throw new EngineError("Conflict", `You cannot commit container ${id} which is being removed`);
   const quota = await layerQuota(room.deps.paths);
-  const stage = (): Promise<StagedLayer> => room.deps.snapshots.stageWritable(id, quota, signal);
+  const stage = async (): Promise<StagedLayer> => {
+    try {
+      return await room.deps.snapshots.stageWritable(id, quota, signal);
+    } catch (error) {
+      throw namingFullDisk(room.deps.paths, `commit of container ${id}`, quota, error);
+    }
+  };
   return mayPause && container.record.state.status === "running" ? whilePaused(room, container, stage) : stage();
 }
 

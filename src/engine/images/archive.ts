@@ -39,6 +39,8 @@ export interface ReadArchiveDeps {
   readonly content: Pick<ContentStore, "ingest" | "has" | "isIngested">;
   /** Of one layer's files. */
   readonly maxLayerBytes: number;
+  /** What a layer that could not be unpacked is said to have met. */
+  failureOf(layer: string, error: unknown): unknown;
   /** Bytes of a layer that have come; `id` is what is known of it so far. */
   onProgress(id: string, current: number, total: number): void;
 }
@@ -244,7 +246,8 @@ async function readLayer(
     };
   } catch (error) {
     if (ingest !== undefined) await deleteIngest(ingest);
-    const failure = isEngineError(error) ? error : new EngineError("System", messageOf(error), { cause: error });
+    const named = deps.failureOf(`layer ${path}`, error);
+    const failure = isEngineError(named) ? named : new EngineError("System", messageOf(named), { cause: named });
     // What is no layer at all (an attestation, a chart) may be in an archive; limits, truncation and the system's own
     // failures end the load.
     if (failure.kind !== "InvalidParameter" && failure.kind !== "NotImplemented") throw failure;

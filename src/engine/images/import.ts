@@ -8,11 +8,12 @@ import { type Named, parseNamed, withDefaultTag } from "../../base/reference.ts"
 import { nowRfc3339Nano } from "../../base/time.ts";
 import { renderHumanSize } from "../../base/units.ts";
 import type { ProgressMessage } from "../api/ports.ts";
+import type { StagedLayer } from "../snapshots/index.ts";
 import { applyChanges } from "./changes.ts";
 import { openCompressed } from "./compression.ts";
 import type { ImagesDeps } from "./images.ts";
 import { commitImage } from "./commit-image.ts";
-import { layerQuota } from "./layer-quota.ts";
+import { layerQuota, namingFullDisk } from "./layer-quota.ts";
 import { parseImageConfig } from "./parse-config.ts";
 import { renderProgress } from "./progress.ts";
 import { hostArchitecture, parsePlatform } from "../../spec/oci/platform.ts";
@@ -44,11 +45,23 @@ export function prepareImport(deps: ImagesDeps, records: ImageRecords, options: 
     options.platform === undefined || options.platform === "" ? undefined : parsePlatform(options.platform);
   const config = applyChanges({}, options.changes);
 
+  const stageLayer = async (
+    tar: AsyncIterable<Uint8Array>,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<StagedLayer> => {
+    try {
+      return await deps.snapshots.stage(tar, { claimed: undefined, maxBytes }, signal);
+    } catch (error) {
+      throw namingFullDisk(deps, `import of ${options.reference || "an image"}`, maxBytes, error);
+    }
+  };
   return {
     async run(source, tell, signal) {
       const { chunks, name } = await openSource(deps, source, tell, signal);
       const tar = await openCompressed(chunks);
-      const staged = await deps.snapshots.stage(tar, { claimed: undefined, maxBytes: await layerQuota(deps) }, signal);
+      const maxBytes = await layerQuota(deps);
+      const staged = await stageLayer(tar, maxBytes, signal);
       try {
         const created = nowRfc3339Nano();
         const comment = options.message === "" ? `Imported from ${name}` : options.message;

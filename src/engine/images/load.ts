@@ -6,7 +6,7 @@ import type { ProgressMessage } from "../api/ports.ts";
 import { readArchive } from "./archive.ts";
 import { commitImage } from "./commit-image.ts";
 import type { ImagesDeps } from "./images.ts";
-import { layerQuota } from "./layer-quota.ts";
+import { layerQuota, namingFullDisk } from "./layer-quota.ts";
 import { planLoad } from "./plan-load.ts";
 import { parsePlatform } from "../../spec/oci/platform.ts";
 import { renderProgress } from "./progress.ts";
@@ -28,13 +28,15 @@ export async function loadArchive(
 ): Promise<readonly Digest[]> {
   const wanted =
     options.platform === undefined || options.platform === "" ? undefined : parsePlatform(options.platform);
+  const maxLayerBytes = await layerQuota(deps);
   const contents = await readArchive(
     // A client that stalls must not keep a cancelled load waiting.
     addAbortSignal(signal, archive),
     {
       snapshots: deps.snapshots,
       content: deps.content,
-      maxLayerBytes: await layerQuota(deps),
+      maxLayerBytes,
+      failureOf: (layer, error) => namingFullDisk(deps, layer, maxLayerBytes, error),
       onProgress: (id, current, total) => {
         if (!options.quiet) tell(renderProgress("Loading layer", id, current, total));
       },

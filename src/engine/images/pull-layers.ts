@@ -8,7 +8,7 @@ import type { ProgressMessage } from "../api/ports.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 import { openCompressed } from "./compression.ts";
 import type { ImagesDeps } from "./images.ts";
-import { layerQuota } from "./layer-quota.ts";
+import { layerQuota, namingFullDisk } from "./layer-quota.ts";
 import type { PlannedLayer } from "./plan-pull.ts";
 import type { Download } from "./pull-downloads.ts";
 import { LayerProgress } from "./pull-progress.ts";
@@ -185,11 +185,14 @@ class LayerUnpacking {
   async #unpack(signal: AbortSignal): Promise<StagedLayer> {
     const { layer, progress } = this.#task;
     const { digest } = layer.descriptor;
-    const options = { claimed: layer.diffId, maxBytes: await layerQuota(this.#deps) };
+    const maxBytes = await layerQuota(this.#deps);
+    const options = { claimed: layer.diffId, maxBytes };
     const blob = this.#download?.follow(signal) ?? (await this.#deps.content.open(digest));
     const counted = count(blob, (bytes) => progress.extracting(bytes));
     try {
       return await this.#deps.snapshots.stage(await openCompressed(counted), options, signal);
+    } catch (error) {
+      throw namingFullDisk(this.#deps, "unpacking it", maxBytes, error);
     } finally {
       await counted.return(undefined);
     }

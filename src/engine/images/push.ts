@@ -139,7 +139,17 @@ async function chooseManifest(
   const onProgress = throttled((layer, current, total) =>
     tell(renderProgress("Preparing", ids[layer] ?? "", current, total)),
   );
-  return { manifest: await makeManifest(deps, records, share, image, onProgress, signal), made: true };
+  try {
+    return { manifest: await makeManifest(deps, records, share, image, onProgress, signal), made: true };
+  } catch (error) {
+    throw isEngineError(error, "Unavailable") ? ofImage(records, image, error) : error;
+  }
+}
+
+/** What is said of a layer does not say of which image. */
+function ofImage(records: ImageRecords, image: ImageRecord, error: EngineError): EngineError {
+  const [name = image.id] = records.referencesByImage().get(image.id) ?? [];
+  return new EngineError(error.kind, `${name}: ${error.message}`, { cause: error });
 }
 
 function throttled(
