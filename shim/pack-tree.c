@@ -215,7 +215,7 @@ static void pack_children(int fd) {
   for (size_t i = 0; i < count; i++) {
     int n = snprintf(path + length, sizeof path - length, "%s%s", length == 0 ? "" : "/", names[i]);
     if (length + (size_t)n + 1 >= sizeof path) fail(EXIT_LIMIT, "%.60s…: a path is longer than %d bytes", path, PATH_LIMIT - 2);
-    if (tree_kind == TREE_LAYER && has_prefix(names[i], ".wh.")) fail(EXIT_SYSTEM, "%s: a layer cannot hold a name that begins with .wh.", path);
+    if (tree_kind == TREE_LAYER && has_prefix(names[i], ".wh.")) fail(EXIT_LIMIT, "%s: a layer cannot hold a name that begins with .wh.", path);
     pack_child(dirfd(dir), names[i]);
     path[length] = 0;
     free(names[i]);

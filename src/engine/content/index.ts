@@ -91,3 +91,4 @@ export interface ContentDeps {
 }
 
 export { createContentStore } from "./content-store.ts";
+export { staleIngestMs } from "./ingests.ts";

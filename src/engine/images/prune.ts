@@ -6,6 +6,7 @@ import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type Reference, parseNamed, renderFamiliar } from "../../base/reference.ts";
 import type { ImageDeleteResponseItem } from "../../spec/docker/image.ts";
 import type { Filters } from "../api/ports.ts";
+import { staleIngestMs } from "../content/index.ts";
 import type { Removed } from "./apply-remove.ts";
 import { checkFilterNames, createdNs, currentNs, hasLabel, parseDangling, parseUntil } from "./filters.ts";
 import type { ImagesDeps } from "./images.ts";
@@ -81,7 +82,7 @@ export async function pruneImages(
       if (!isEngineError(error, "Conflict") && !isEngineError(error, "NotFound")) throw error;
     }
   }
-  bytes += await deps.content.sweepIngests(parsed.danglingOnly ? 7 * 24 * hourMs : hourMs);
+  bytes += await deps.content.sweepIngests(parsed.danglingOnly ? staleIngestMs : hourMs);
   deps.events.publish({ type: "image", action: "prune", id: "", attributes: { reclaimed: String(bytes) } });
   return { ImagesDeleted: items.length === 0 ? null : items, SpaceReclaimed: bytes };
 }
