@@ -64,9 +64,21 @@ test("the program dies when its reader leaves", async () => {
   const endless = (async function* (): AsyncGenerator<Uint8Array> {
     for (;;) yield Buffer.alloc(1 << 16);
   })();
-  for await (const _ of filterThrough([program("sh"), "-c", "cat; sleep 1000", marker], endless)) {
+  const stubborn = "trap '' PIPE; while :; do printf x 2>/dev/null; done";
+  for await (const _ of filterThrough([program("sh"), "-c", stubborn, marker], endless)) {
     assert.ok(running());
     break;
   }
   assert.ok(!running());
+});
+
+test("what the program has started and left behind is not waited for", async () => {
+  let left = 0;
+  const input = bytes("a");
+  for await (const chunk of filterThrough([program("sh"), "-c", "sleep 60 & echo $!; exec cat"], input)) {
+    left = Number.parseInt(Buffer.from(chunk).toString(), 10);
+    break;
+  }
+  assert.match(readFileSync(`/proc/${left}/cmdline`, "latin1"), /^sleep\0/);
+  process.kill(left, "SIGKILL");
 });

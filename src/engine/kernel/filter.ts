@@ -76,6 +76,8 @@ export async function* filterThrough(
   } finally {
     child.kill("SIGKILL");
     source.destroy();
+    // Else a process that it has started, and that holds its pipes, would be waited for.
+    for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
     // Whoever reads `input` next must not meet a read that is still under way here.
     if (!source.closed) await new Promise<void>((resolve) => void source.once("close", resolve));
     await ended;
