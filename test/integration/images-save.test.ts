@@ -159,9 +159,9 @@ describe("docker save", () => {
     for (let next = await iterator.next(); next.done !== true; next = await iterator.next())
       chunks.push(next.value as Buffer);
     assert.ok(whole.equals(Buffer.concat(chunks)));
-    const isLeft = (): boolean => room.remains().snapshots.length > 0 || room.remains().tmp.length > 0;
-    for (let wait = 0; isLeft() && wait < 100; wait++)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    // What is left goes a moment after the last byte.
+    const isLeft = (): boolean => Object.values(room.remains()).some((names) => names.length > 0);
+    for (let wait = 0; isLeft() && wait < 1000; wait++) await new Promise((resolve) => setTimeout(resolve, 50));
     assert.deepEqual(room.remains(), { tmp: [], snapshots: [], blobs: [] });
   });
 

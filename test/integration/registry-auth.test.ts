@@ -236,7 +236,7 @@ test("tokens of another server: signed by its key, for this service, with the gr
   const now = Math.floor(Date.now() / 1000);
   const make = (key: KeyObject | undefined, header: object, claims: object): { authorization: string } => {
     const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-    const all = { iss: "there", aud: "here", exp: now + 60, nbf: now - 1, ...claims };
+    const all = { iss: "there", aud: "here", exp: now + 3600, nbf: now - 1, ...claims };
     const signed = `${part({ typ: "JWT", alg: "RS256", ...header })}.${part(all)}`;
     const signature = key === undefined ? "" : sign("sha256", Buffer.from(signed), key).toString("base64url");
     return { authorization: `Bearer ${signed}.${signature}` };
