@@ -2,7 +2,7 @@
 // network namespace by cases/big-pull.ts; says "ready" on stdout when it serves.
 
 import { createHash } from "node:crypto";
-import { createServer } from "node:http";
+import { type IncomingMessage, type ServerResponse, createServer } from "node:http";
 import { once } from "node:events";
 
 const layers = 4;
@@ -65,7 +65,7 @@ const manifest = Buffer.from(
   }),
 );
 
-const server = createServer(async (request, response) => {
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const path = request.url ?? "";
   const layer = digests.findIndex((digest) => path.endsWith(digest));
   if (path.includes("/manifests/")) {
@@ -81,5 +81,7 @@ const server = createServer(async (request, response) => {
     response.end();
   } else if (path.includes("/blobs/")) response.end(config);
   else response.end("{}");
-});
+}
+
+const server = createServer((request, response) => void answer(request, response));
 server.listen(5001, "127.0.0.1", () => process.stdout.write("ready\n"));

@@ -27,9 +27,7 @@ export async function startRegistry(directory: string, namespace: string | undef
       "",
     ].join("\n"),
   );
-  const inside = namespace === undefined ? [] : ["nsenter", `--net=/run/netns/${namespace}`];
-  const [program = "", ...rest] = [...inside, "docker-registry", "serve", config];
-  const child: ChildProcess = spawn(program, rest, { stdio: "ignore" });
+  const child = spawnInside(namespace, ["docker-registry", "serve", config]);
   await answers(namespace);
   return {
     async stop() {
@@ -40,13 +38,18 @@ export async function startRegistry(directory: string, namespace: string | undef
   };
 }
 
+function spawnInside(namespace: string | undefined, argv: readonly [string, ...string[]]): ChildProcess {
+  const [program, ...rest] = argv;
+  return namespace === undefined
+    ? spawn(program, rest, { stdio: "ignore" })
+    : spawn("nsenter", [`--net=/run/netns/${namespace}`, ...argv], { stdio: "ignore" });
+}
+
 /** Tried with a program that can be put into the namespace. */
 async function answers(namespace: string | undefined): Promise<void> {
   const script = `exec 3<>/dev/tcp/${registryAddress.replace(":", "/")}`;
-  const inside = namespace === undefined ? [] : ["nsenter", `--net=/run/netns/${namespace}`];
   for (let attempt = 0; attempt < 100; attempt++) {
-    const [program = "", ...rest] = [...inside, "bash", "-c", script];
-    const probe = spawn(program, rest, { stdio: "ignore" });
+    const probe = spawnInside(namespace, ["bash", "-c", script]);
     const status = await new Promise((resolve) => probe.once("exit", resolve));
     if (status === 0) return;
     await sleep(50);
