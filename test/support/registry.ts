@@ -135,7 +135,7 @@ export class TestRegistry {
     const enter = netns === undefined ? [] : ["nsenter", `--net=/run/netns/${netns}`];
     const before = this.log.length;
     const command = [...enter, "sh", "-c", 'exec "$0" "$@" >>"$LOG" 2>&1', "docker-registry", "serve"];
-    const [file = "", ...args] = [...command, join(this.dir, "config.yml")];
+    const [file, ...args] = [...command, join(this.dir, "config.yml")];
     this.#process = spawn(file, args, {
       stdio: "ignore",
       env: {
@@ -187,7 +187,7 @@ export class TestRegistry {
     const target = `${pathname}${search}${search === "" ? "?" : "&"}digest=${digest}`;
     const headers = { "content-type": "application/octet-stream", "content-length": bytes.length };
     const put = await this.request("PUT", target, { headers }, bytes);
-    if (put.status !== 201) throw new Error(`push of a blob: ${put.status} ${put.body}`);
+    if (put.status !== 201) throw new Error(`push of a blob: ${put.status} ${put.body.toString()}`);
     return digest;
   }
 
@@ -201,7 +201,7 @@ export class TestRegistry {
     const digest = `sha256:${sha256(bytes)}`;
     const headers = { "content-type": mediaType, "content-length": bytes.length };
     const put = await this.request("PUT", `/v2/${repository}/manifests/${tag ?? digest}`, { headers }, bytes);
-    if (put.status !== 201) throw new Error(`push of a manifest: ${put.status} ${put.body}`);
+    if (put.status !== 201) throw new Error(`push of a manifest: ${put.status} ${put.body.toString()}`);
     return { mediaType, digest, size: bytes.length };
   }
 

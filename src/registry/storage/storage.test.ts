@@ -209,6 +209,13 @@ test("untagged manifests go on request, but not those that an index or a subject
   assert.equal((await collect({ untagged: true })).manifests, 2);
 });
 
+test("two requests that find an upload after a restart have the same one", async () => {
+  const { id } = await storage.uploads.create("a");
+  reopen();
+  const [one, two] = await Promise.all([storage.uploads.find("a", id), storage.uploads.find("a", id)]);
+  assert.equal(one, two);
+});
+
 test("T10: ten thousand abandoned uploads are swept, one that is written to is not", async () => {
   const old = new Date(Date.now() - 48 * hour);
   const tie = createHash("sha256").update("a").digest("hex").slice(0, 16);

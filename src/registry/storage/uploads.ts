@@ -64,7 +64,11 @@ export class Uploads {
     const remembered = this.#remembered.get(id);
     if (remembered?.path === path) return remembered;
     try {
-      const upload = new Upload(id, path, (await stat(path)).size);
+      const { size } = await stat(path);
+      // Another request may have found it meanwhile, and be writing to it.
+      const known = this.#remembered.get(id);
+      if (known?.path === path) return known;
+      const upload = new Upload(id, path, size);
       this.#remember(upload);
       return upload;
     } catch (error) {

@@ -13,7 +13,7 @@ import {
   renameSync,
   rmSync,
 } from "node:fs";
-import { statSync, writeSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { CliError } from "../command.ts";
 
@@ -94,12 +94,12 @@ function writeWhole(path: string, text: string): void {
   const owner = statSync(target, { throwIfNoEntry: false });
   const fd = openSync(temporary, "wx", 0o600);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  try {
+    try {
+      writeFileSync(fd, text);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     if (owner !== undefined && owner.uid !== process.getuid?.()) chownSync(temporary, owner.uid, owner.gid);
     renameSync(temporary, target);
   } catch (error) {

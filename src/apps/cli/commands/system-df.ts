@@ -98,7 +98,7 @@ interface Section {
   readonly key: string;
   readonly title: string;
   readonly spec: TableSpec;
-  rows(truncate: boolean): readonly Row[];
+  readonly rows: (truncate: boolean) => readonly Row[];
 }
 
 function sectionsOf(usage: DiskUsage, nowMs: number): readonly Section[] {
