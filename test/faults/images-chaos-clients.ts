@@ -99,7 +99,7 @@ export class ChaosClient {
 
   async load(random: () => number): Promise<void> {
     const n = Math.floor(random() * this.#loadable.length);
-    const { id = "", archive = undefined } = this.#loadable[n] ?? {};
+    const { id = "", archive } = this.#loadable[n] ?? {};
     await this.#change(`load${this.#client}:${n}`, id, () =>
       this.#stream("POST", "/images/load?quiet=1", /Loaded image/, archive),
     );

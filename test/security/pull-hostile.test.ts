@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { isEngineError } from "../../src/base/errors.ts";
+import { isEngineError, messageOf } from "../../src/base/errors.ts";
 import { type BehaviourName, behaviours, survivable } from "../support/evil-behaviours.ts";
 import { evilImages, harmlessImage } from "../support/evil-images.ts";
 import { type EvilImage, EvilRegistry } from "../support/evil-registry.ts";
@@ -202,7 +202,7 @@ describe("a pull of which one step fails", () => {
           isMet = registry.requests.length > step;
           if (error !== undefined) {
             failures++;
-            assert.ok(isEngineError(error) && error.kind !== "Cancelled", String(error));
+            assert.ok(isEngineError(error) && error.kind !== "Cancelled", messageOf(error));
             await assertNothingLeft(room);
           }
           registry.fail(-1, how);

@@ -196,13 +196,13 @@ describe("an image", () => {
       container_config: { Privileged: true, Cmd: ["/evil"] },
       parent: `sha256:${"a".repeat(64)}`,
     });
-    const made = [];
+    const made: { readonly HostConfig: object; readonly Config: { readonly Labels: object; Cmd: unknown } }[] = [];
     for (const image of ["plain:1", "evil:1"]) {
       const created = await daemon.api("POST", "/containers/create", { Image: image });
       assert.equal(created.status, 201, created.text);
       const { Id } = created.json as { readonly Id: string };
       const { json } = await daemon.api("GET", `/containers/${Id}/json`);
-      made.push(json as { readonly HostConfig: object; readonly Config: { readonly Labels: object; Cmd: unknown } });
+      made.push(json as (typeof made)[number]);
       assert.equal((await daemon.api("DELETE", `/containers/${Id}`)).status, 204);
     }
     const [plain, evil] = made;
