@@ -25,9 +25,17 @@ const { values: options } = parseArgs({ options: { failpoints: { type: "boolean"
 const dist = options.out === undefined ? join(root, "dist") : resolve(options.out);
 const release = options.failpoints !== true;
 
-/** Node's heap options: a small young generation keeps the resident set small; the old one is bounded, so a leak is seen. */
+/**
+ * Node's heap options: a small young generation keeps the resident set small; the old one is bounded, so a leak is seen. Without
+ * its initial size V8 collects the whole heap for every 14 MB of buffers that pass through: a third of the time of a pull.
+ */
 const nodeFlags = {
-  gantryd: ["--max-semi-space-size=2", "--max-old-space-size=1024", "--disable-warning=ExperimentalWarning"],
+  gantryd: [
+    "--max-semi-space-size=2",
+    "--initial-old-space-size=64",
+    "--max-old-space-size=1024",
+    "--disable-warning=ExperimentalWarning",
+  ],
   gantry: ["--max-semi-space-size=4", "--disable-warning=ExperimentalWarning"],
 } as const;
 

@@ -20,6 +20,9 @@ import { type ImageRecord, type ImageRecords, type ManifestRecord, manifestRow }
 
 /** Default chunks of 16 KiB cost a third of the speed. */
 const chunkBytes = 256 << 10;
+/** Little more than half the time of zlib's default (level 6), for 6 % more bytes: as long as dockerd takes. */
+const gzipLevel = 3;
+const gzipMemory = 9;
 
 /**
  * Makes a Docker schema 2 manifest and keeps it.
@@ -141,7 +144,7 @@ async function compress(
       snapshots.tar(chainId, signal),
       counted,
       // The header of Node's zlib has neither a time nor a name.
-      createGzip({ chunkSize: chunkBytes }),
+      createGzip({ chunkSize: chunkBytes, level: gzipLevel, memLevel: gzipMemory }),
       async function* (chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
           hash.update(chunk);
