@@ -217,20 +217,21 @@ test("the body's config takes the place of the container's, and is filled up fro
 });
 
 test("a daemon that is killed while it had a container paused for a commit wakes it", async () => {
-  await daemon.end("SIGKILL");
-  await daemon.start({ GANTRY_FAILPOINTS: "container.commit.paused=kill9" });
-  await start("cut", "i=0; while :; do i=$((i+1)); echo $i >/n; mv /n /t; done");
-  while ((await daemon.docker(["exec", "cut", "ls", "/t"])).code !== 0) await sleep(20);
-  await daemon.api("POST", "/v1.51/commit?container=cut&repo=cut").catch(() => undefined);
-  await daemon.end("SIGKILL");
-  await daemon.start();
-  assert.equal(await daemon.dockerOk(["inspect", "-f", "{{.State.Status}}", "cut"]), "running");
-  const before = await daemon.dockerOk(["exec", "cut", "cat", "/t"]);
+  // A release bundle has no failpoints.
+  await using killed = new TestDaemon({ fromSource: true });
+  await killed.start({ GANTRY_FAILPOINTS: "container.commit.paused=kill9" });
+  const counting = "i=0; while :; do i=$((i+1)); echo $i >/n; mv /n /t; done";
+  await killed.dockerOk(["run", "-d", "--name", "cut", "busybox", "sh", "-c", counting]);
+  while ((await killed.docker(["exec", "cut", "ls", "/t"])).code !== 0) await sleep(20);
+  await killed.api("POST", "/v1.51/commit?container=cut&repo=cut").catch(() => undefined);
+  await killed.end("SIGKILL");
+  await killed.start();
+  assert.equal(await killed.dockerOk(["inspect", "-f", "{{.State.Status}}", "cut"]), "running");
+  const before = await killed.dockerOk(["exec", "cut", "cat", "/t"]);
   await sleep(200);
-  assert.notEqual(await daemon.dockerOk(["exec", "cut", "cat", "/t"]), before);
-  assert.equal((await daemon.api("GET", "/v1.51/images/cut/json")).status, 404);
-  assert.deepEqual((await daemon.api("GET", "/gantry/check")).json, []);
-  await daemon.docker(["rm", "-f", "cut"]);
+  assert.notEqual(await killed.dockerOk(["exec", "cut", "cat", "/t"]), before);
+  assert.equal((await killed.api("GET", "/v1.51/images/cut/json")).status, 404);
+  assert.deepEqual((await killed.api("GET", "/gantry/check")).json, []);
 });
 
 test("export is the file system of a container, running or not, as one tar", async () => {
