@@ -165,10 +165,13 @@ class LayerUnpacking {
     if (download === undefined) progress.complete();
     else await Promise.race([download.started, aborted(signal)]);
     let staged: StagedLayer;
+    let isDownloads = false;
     try {
       using _ = await this.#share.unpacks.take(both);
-      staged = await this.#unpack(both);
+      staged = await this.#unpack(both, () => (isDownloads = download !== undefined));
     } catch (error) {
+      // What the download met reaches the unpacker first, at times.
+      if (isDownloads && !both.aborted) throw named(`download of ${name}`, error);
       if (stop.signal.aborted && !signal.aborted) throw named(`download of ${name}`, stop.signal.reason);
       throw signal.aborted ? error : named(`failed to register ${name}`, error);
     }
@@ -182,13 +185,13 @@ class LayerUnpacking {
     }
   }
 
-  async #unpack(signal: AbortSignal): Promise<StagedLayer> {
+  async #unpack(signal: AbortSignal, onReadError: () => void): Promise<StagedLayer> {
     const { layer, progress } = this.#task;
     const { digest } = layer.descriptor;
     const maxBytes = await layerQuota(this.#deps);
     const options = { claimed: layer.diffId, maxBytes };
     const blob = this.#download?.follow(signal) ?? (await this.#deps.content.open(digest));
-    const counted = count(blob, (bytes) => progress.extracting(bytes));
+    const counted = count(blob, (bytes) => progress.extracting(bytes), onReadError);
     try {
       return await this.#deps.snapshots.stage(await openCompressed(counted), options, signal);
     } catch (error) {
@@ -209,12 +212,21 @@ function named(what: string, error: unknown): EngineError {
   return new EngineError(kind, `${what}: ${messageOf(error)}`, { cause: error });
 }
 
-async function* count(chunks: AsyncIterable<Uint8Array>, onBytes: (total: number) => void): AsyncGenerator<Uint8Array> {
+async function* count(
+  chunks: AsyncIterable<Uint8Array>,
+  onBytes: (total: number) => void,
+  onError: () => void,
+): AsyncGenerator<Uint8Array> {
   let total = 0;
-  for await (const chunk of chunks) {
-    total += chunk.length;
-    onBytes(total);
-    yield chunk;
+  try {
+    for await (const chunk of chunks) {
+      total += chunk.length;
+      onBytes(total);
+      yield chunk;
+    }
+  } catch (error) {
+    onError();
+    throw error;
   }
 }
 
