@@ -177,7 +177,7 @@ test("what is not built is refused by name", async () => {
     [["run", "--rm", "-p", "80:80", "busybox", "true"], /PortBindings/],
     [["run", "--rm", "-v", "data:/data", "busybox", "true"], /volume/i],
     [["volume", "create", "v"], /not supported/],
-    [["pull", "alpine"], /not supported/],
+    [["network", "create", "n"], /not supported/],
   ] as const) {
     const refused = await daemon.docker(args);
     assert.notEqual(refused.code, 0, args.join(" "));

@@ -8,7 +8,7 @@ import type { StagedLayer } from "../snapshots/index.ts";
 import type { ImagesDeps } from "./images.ts";
 import type { ResolvedPull } from "./pull-resolve.ts";
 import { type ImageRecords, type ManifestRecord, imageRow, manifestRow, recordOf, tagRow } from "./records.ts";
-import { deleteUnneeded } from "./use.ts";
+import { useContent } from "./use.ts";
 
 /** What a pull makes true. */
 export interface PulledImage {
@@ -47,12 +47,14 @@ export function isPulled(
  * @throws DataLoss a layer that was there is gone
  */
 export async function commitPull(deps: ImagesDeps, records: ImageRecords, image: PulledImage): Promise<void> {
-  const replaced = await commitLocked(deps, records, image);
   // The tag's index of before, of which this platform's entry was the same.
-  if (replaced !== undefined && !records.neededBlobs().has(replaced)) await deleteUnneeded(deps, records, [replaced]);
+  const replaced = records.manifest(image.resolved.manifest.digest)?.index;
+  const used = { top: undefined, blobs: replaced === undefined ? [] : [replaced] };
+  await using _ = useContent(deps, records, used);
+  await commitLocked(deps, records, image);
 }
 
-async function commitLocked(deps: ImagesDeps, records: ImageRecords, image: PulledImage): Promise<Digest | undefined> {
+async function commitLocked(deps: ImagesDeps, records: ImageRecords, image: PulledImage): Promise<void> {
   const { content, snapshots, store } = deps;
   const { index, manifest, config, configBytes } = image.resolved;
   const id = imageIdOf(image.resolved);
@@ -107,5 +109,4 @@ async function commitLocked(deps: ImagesDeps, records: ImageRecords, image: Pull
   records.putManifest(manifestRecord);
   for (const named of image.references) records.tag(renderReference(named), id);
   await failpoint("images.pull.committed");
-  return before?.index;
 }

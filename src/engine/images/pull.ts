@@ -17,7 +17,7 @@ import { countKnown, pullLayers } from "./pull-layers.ts";
 import { type ResolvedPull, fetchTarget, resolvePull } from "./pull-resolve.ts";
 import type { PullShare } from "./pull-share.ts";
 import { type ImageRecord, type ImageRecords } from "./records.ts";
-import { deleteUnneeded } from "./use.ts";
+import { useContent } from "./use.ts";
 
 // Others may delete, between two looks, what was counted on.
 const maxCommits = 3;
@@ -156,33 +156,26 @@ class ImagePull {
   ): Promise<void> {
     const blobs = [imageIdOf(resolved), resolved.manifest.digest, ...resolved.layers.map((it) => it.descriptor.digest)];
     const top = chainIdsOf(resolved.layers.slice(0, known).map(({ diffId }) => diffId)).at(-1);
-    const release = this.#records.use({ top, blobs });
-    let isCommitted = false;
-    try {
-      const quiet = this.#records.get(imageIdOf(resolved)) !== undefined && known === resolved.layers.length;
-      await using layers = await pullLayers(
-        this.#deps,
-        this.#share,
-        {
-          repository: this.#repository,
-          layers: resolved.layers,
-          known,
-          // Of an image that is here, dockerd says nothing.
-          tell: quiet ? () => undefined : this.#tell,
-        },
-        signal,
-      );
-      await failpoint("images.pull.fetched");
-      await commitPull(this.#deps, this.#records, {
-        resolved,
-        references,
-        layers: resolved.layers.map((layer) => ({ diffId: layer.diffId, staged: layers.stagedOf(layer) })),
-      });
-      isCommitted = true;
-    } finally {
-      release();
-      // Its image may have been deleted meanwhile.
-      if (!isCommitted) await deleteUnneeded(this.#deps, this.#records, blobs);
-    }
+    // Its image may be deleted meanwhile, or never come.
+    await using _ = useContent(this.#deps, this.#records, { top, blobs });
+    const quiet = this.#records.get(imageIdOf(resolved)) !== undefined && known === resolved.layers.length;
+    await using layers = await pullLayers(
+      this.#deps,
+      this.#share,
+      {
+        repository: this.#repository,
+        layers: resolved.layers,
+        known,
+        // Of an image that is here, dockerd says nothing.
+        tell: quiet ? () => undefined : this.#tell,
+      },
+      signal,
+    );
+    await failpoint("images.pull.fetched");
+    await commitPull(this.#deps, this.#records, {
+      resolved,
+      references,
+      layers: resolved.layers.map((layer) => ({ diffId: layer.diffId, staged: layers.stagedOf(layer) })),
+    });
   }
 }

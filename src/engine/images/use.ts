@@ -4,7 +4,7 @@
 import type { Digest } from "../../base/digest.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import type { ImagesDeps } from "./images.ts";
-import type { ImageRecords } from "./records.ts";
+import type { ImageContent, ImageRecords } from "./records.ts";
 
 type UseDeps = Pick<ImagesDeps, "content" | "snapshots" | "store" | "logger">;
 
@@ -16,29 +16,42 @@ type UseDeps = Pick<ImagesDeps, "content" | "snapshots" | "store" | "logger">;
 export function useImage(deps: UseDeps, records: ImageRecords, id: Digest): AsyncDisposable {
   const image = records.get(id);
   if (image === undefined) throw new EngineError("NotFound", `No such image: ${id}`);
-  const used = records.contentOf(image);
+  return useContent(deps, records, records.contentOf(image));
+}
+
+/** The same for content that will be, or was, an image's: disposing of it deletes what no image needs. */
+export function useContent(deps: UseDeps, records: ImageRecords, used: ImageContent): AsyncDisposable {
   const release = records.use(used);
   let held = true;
   return {
     [Symbol.asyncDispose]: async () => {
       if (!held) return;
       held = false;
-      release();
-      // Also when the image was deleted and came again: with other manifests, say.
-      const needed = records.neededBlobs();
-      const isNeeded = used.blobs.every((digest) => needed.has(digest) || !deps.content.has(digest));
-      if (records.get(id) === undefined || !isNeeded) await deleteUnneeded(deps, records, used.blobs);
+      // In use until the lock is ours: a removal that is under way has planned with it, and a check would find it.
+      await deleteUnneeded(deps, records, used.blobs, release);
     },
   };
 }
 
-/** Deletes layers, and those of the blobs, that nothing needs any more. What fails is logged. */
-export async function deleteUnneeded(deps: UseDeps, records: ImageRecords, blobs: readonly Digest[]): Promise<void> {
+/**
+ * Deletes layers, and those of the blobs, that nothing needs any more. What fails is logged.
+ *
+ * @param release called when the lock is held, before anything is looked at
+ */
+export async function deleteUnneeded(
+  deps: UseDeps,
+  records: ImageRecords,
+  blobs: readonly Digest[],
+  release: () => void = () => undefined,
+): Promise<void> {
   const { content, snapshots, store, logger } = deps;
   try {
     using _ = await snapshots.lock();
+    release();
     const needed = records.neededBlobs();
-    const removals = blobs.filter((digest) => !needed.has(digest)).map((digest) => content.removal(digest));
+    const removals = blobs
+      .filter((digest) => !needed.has(digest) && content.has(digest))
+      .map((digest) => content.removal(digest));
     const layers = snapshots.planCollect(records.tops());
     const changes = [...layers.changes, ...removals.flatMap((removal) => removal.changes)];
     if (changes.length === 0) return;

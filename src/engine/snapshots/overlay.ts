@@ -126,9 +126,14 @@ class OverlaySnapshotter implements Snapshotter {
     return {
       changes: [{ delete: "snapshots", key }],
       discard: async () => {
+        const { parent, dir } = writable;
+        const unpin = parent === undefined ? undefined : this.#pins.pin(parent);
         this.#writables.delete(key);
-        await this.#directories.remove(writable.dir);
-        if (writable.parent !== undefined && this.#isOrphan(writable.parent)) await this.collect(this.#roots?.() ?? []);
+        await this.#directories.remove(dir);
+        if (parent === undefined || unpin === undefined) return;
+        // An image's layers stay, most likely: nobody waits for the lock then.
+        if (this.#roots?.().includes(parent) === true) this.#unpinLater(unpin);
+        else await this.#unpin(unpin);
       },
     };
   }
@@ -257,7 +262,7 @@ class OverlaySnapshotter implements Snapshotter {
     const release = this.#pins.pin(chainId);
     const directory = this.#directories.of(layer.dir);
     const tar = Readable.from(packLayer(this.#deps.packPath, directory, layer.diffId, signal), byteStream);
-    return tar.once("close", release);
+    return tar.once("close", () => this.#unpinLater(release));
   }
 
   tarBytes(chainId: ChainId): number {
@@ -334,13 +339,6 @@ class OverlaySnapshotter implements Snapshotter {
     return writable;
   }
 
-  /** Neither an image's top layer nor under another writable one. Without roots nobody knows, and nothing is. */
-  #isOrphan(top: ChainId): boolean {
-    if (this.#roots === undefined || this.#roots().includes(top)) return false;
-    for (const { parent } of this.#writables.values()) if (parent === top) return false;
-    return true;
-  }
-
   #byDiffId(diffId: DiffId, among: Iterable<Layer>): Layer | undefined {
     for (const layer of among) if (layer.diffId === diffId && this.#isThere(layer)) return layer;
     return undefined;
@@ -368,7 +366,26 @@ class OverlaySnapshotter implements Snapshotter {
   #keep(diffId: DiffId): KeptLayer | undefined {
     const layer = this.#byDiffId(diffId, this.#layers.values());
     if (layer === undefined) return undefined;
-    return { sizeBytes: layer.sizeBytes, tarBytes: layer.tarBytes, release: this.#pins.pin(layer.chainId) };
+    const { chainId, sizeBytes, tarBytes } = layer;
+    const unpin = this.#pins.pin(chainId);
+    return { sizeBytes, tarBytes, release: () => this.#unpin(unpin) };
+  }
+
+  /** Lets go of a pin under the lock, where nobody deletes by an older plan; layers that only it kept are collected. */
+  async #unpin(unpin: () => void): Promise<void> {
+    using _ = await this.lock();
+    unpin();
+    if (this.#roots === undefined) return;
+    const plan = this.planCollect(this.#roots());
+    if (plan.removed.length === 0) return;
+    await this.#deps.store.commit(plan.changes);
+    await plan.discard();
+  }
+
+  #unpinLater(unpin: () => void): void {
+    this.#unpin(unpin).catch((error: unknown) =>
+      this.#deps.logger.error("layers that nothing needs are left", { error: String(error) }),
+    );
   }
 
   /** Fills snapshots/<dir> from a staged layer, or from a layer with the same content elsewhere in some chain. */

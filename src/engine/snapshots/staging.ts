@@ -34,7 +34,7 @@ class Staging {
 export interface KeptLayer {
   readonly sizeBytes: number;
   readonly tarBytes: number | undefined;
-  release(): void;
+  release(): Promise<void>;
 }
 
 export interface StagingDeps {
@@ -126,7 +126,7 @@ export class StagingArea {
     const kept = this.#deps.keep(claimed);
     if (kept === undefined) return undefined;
     const { sizeBytes, tarBytes } = kept;
-    return { diffId: claimed, sizeBytes, tarBytes, release: () => Promise.resolve(kept.release()) };
+    return { diffId: claimed, sizeBytes, tarBytes, release: () => kept.release() };
   }
 
   #share(staging: Staging): StagedLayer {
