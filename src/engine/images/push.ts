@@ -79,9 +79,15 @@ function checkPlatform(records: ImageRecords, named: Named, platform: string): v
   );
 }
 
+/** A removal that is under way has planned without us: its image must be gone before we look. */
+async function useWhole(deps: ImagesDeps, records: ImageRecords, id: Digest): Promise<AsyncDisposable> {
+  using _ = await deps.snapshots.lock();
+  return useImage(deps, records, id);
+}
+
 async function pushTag(push: Push, { named, imageId }: PushedTag, signal: AbortSignal): Promise<void> {
   const { deps, records, target, tell } = push;
-  await using _kept = useImage(deps, records, imageId);
+  await using _kept = await useWhole(deps, records, imageId);
   const image = records.get(imageId) as ImageRecord;
   const ids = image.config.rootfs.diff_ids.map((diffId) => hexOf(parseDiffId(diffId)).slice(0, 12));
   for (const id of ids.toReversed()) tell(layerLine("Preparing", id));

@@ -4,6 +4,7 @@
 import { Readable } from "node:stream";
 import type { ChainId, Digest } from "../../base/digest.ts";
 import { EngineError, messageOf } from "../../base/errors.ts";
+import type { Named } from "../../base/reference.ts";
 import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
 import { optional, parseJson, parseObject, parseStringMap } from "../../spec/parse-json.ts";
 import type { ImagesDeps } from "./images.ts";
@@ -27,13 +28,16 @@ export async function saveImages(
   platform: string | undefined,
   signal: AbortSignal,
 ): Promise<Readable> {
-  const selected = selectSaved(records, names);
   await using held = new AsyncDisposableStack();
-  // No await between the choice and the hold.
-  const chosen = [...selected].map(([id, references]) => {
-    held.use(useImage(deps, records, id));
-    return { record: recordOf(records, id), references };
-  });
+  const chosen: { readonly record: ImageRecord; readonly references: readonly Named[] }[] = [];
+  {
+    // A removal that is under way has planned without us: its image must be gone before we look.
+    using _ = await deps.snapshots.lock();
+    for (const [id, references] of selectSaved(records, names)) {
+      held.use(useImage(deps, records, id));
+      chosen.push({ record: recordOf(records, id), references });
+    }
+  }
   if (platform !== undefined && platform !== "") checkPlatform(chosen, platform);
   const images: SavedImage[] = [];
   for (const { record, references } of chosen)

@@ -66,6 +66,8 @@ class OverlaySnapshotter implements Snapshotter {
   readonly #layers: Map<ChainId, Layer>;
   readonly #writables: Map<string, WritableLayer>;
   readonly #pins = new LayerPins();
+  /** Layers that a plan, once committed, deletes: nobody may begin to keep them. */
+  #leaving: ReadonlySet<ChainId> = new Set();
   readonly #staging: StagingArea;
   readonly #mutex = new KeyedMutex();
   #roots: (() => readonly ChainId[]) | undefined;
@@ -132,8 +134,8 @@ class OverlaySnapshotter implements Snapshotter {
         await this.#directories.remove(dir);
         if (parent === undefined || unpin === undefined) return;
         // An image's layers stay, most likely: nobody waits for the lock then.
-        if (this.#roots?.().includes(parent) === true) this.#unpinLater(unpin);
-        else await this.#unpin(unpin);
+        if (this.#roots?.().includes(parent) === true) this.#unpinLater(parent, unpin);
+        else await this.#unpin(parent, unpin);
       },
     };
   }
@@ -246,6 +248,7 @@ class OverlaySnapshotter implements Snapshotter {
   planCollect(neededTops: readonly ChainId[]): LayerRemoval {
     const parents = [...this.#writables.values()].flatMap(({ parent }) => (parent === undefined ? [] : [parent]));
     const removed = findUnneeded(this.#layers, [...neededTops, ...this.#pins.chainIds(), ...parents]);
+    this.#leaving = new Set(removed.map(({ chainId }) => chainId));
     return {
       removed: removed.map(({ chainId }) => chainId),
       bytes: removed.reduce((sum, layer) => sum + layer.sizeBytes, 0),
@@ -262,7 +265,7 @@ class OverlaySnapshotter implements Snapshotter {
     const release = this.#pins.pin(chainId);
     const directory = this.#directories.of(layer.dir);
     const tar = Readable.from(packLayer(this.#deps.packPath, directory, layer.diffId, signal), byteStream);
-    return tar.once("close", () => this.#unpinLater(release));
+    return tar.once("close", release);
   }
 
   tarBytes(chainId: ChainId): number {
@@ -364,26 +367,30 @@ class OverlaySnapshotter implements Snapshotter {
   }
 
   #keep(diffId: DiffId): KeptLayer | undefined {
-    const layer = this.#byDiffId(diffId, this.#layers.values());
+    const staying = [...this.#layers.values()].filter(({ chainId }) => !this.#leaving.has(chainId));
+    const layer = this.#byDiffId(diffId, staying);
     if (layer === undefined) return undefined;
     const { chainId, sizeBytes, tarBytes } = layer;
+    // Whose image has not come yet, whoever makes it needs it: only what had an image can have lost it.
+    const orphans = findUnneeded(this.#layers, this.#roots?.() ?? []);
+    const hadUser = !orphans.some((orphan) => orphan.chainId === chainId);
     const unpin = this.#pins.pin(chainId);
-    return { sizeBytes, tarBytes, release: () => this.#unpin(unpin) };
+    return { sizeBytes, tarBytes, release: async () => (hadUser ? this.#unpin(chainId, unpin) : unpin()) };
   }
 
   /** Lets go of a pin under the lock, where nobody deletes by an older plan; layers that only it kept are collected. */
-  async #unpin(unpin: () => void): Promise<void> {
+  async #unpin(chainId: ChainId, unpin: () => void): Promise<void> {
     using _ = await this.lock();
     unpin();
     if (this.#roots === undefined) return;
     const plan = this.planCollect(this.#roots());
-    if (plan.removed.length === 0) return;
+    if (!plan.removed.includes(chainId)) return;
     await this.#deps.store.commit(plan.changes);
     await plan.discard();
   }
 
-  #unpinLater(unpin: () => void): void {
-    this.#unpin(unpin).catch((error: unknown) =>
+  #unpinLater(chainId: ChainId, unpin: () => void): void {
+    this.#unpin(chainId, unpin).catch((error: unknown) =>
       this.#deps.logger.error("layers that nothing needs are left", { error: String(error) }),
     );
   }
