@@ -275,6 +275,35 @@ void mount_leave(struct shim *);
 bool net_setup(struct shim *, char reason[REASON_SIZE]);
 void net_remove(struct shim *);
 
+// ---- nfnl.c: nft over netlink, no process ----
+
+/**
+ * Adds (or deletes) elements, in one transaction where it can: lines `family set keyhex[ datahex]` of the tables named gantry in the
+ * current network namespace. A table or set that is missing, an element to delete that is not there: no error.
+ */
+bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]);
+/** In the current network namespace: what is sent to 127.0.0.11:53 goes to these ports of 127.0.0.11, and comes back from 53. Stateless. */
+bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_SIZE]);
+/** A netlink socket that hears of changed rules, or −1. */
+int nfnl_watch(void);
+/** Reads what has come. True: a table of our name was changed by a process that is neither `nft -f` of the daemon nor a shim, or by anybody. */
+bool nfnl_changed(int fd);
+
+// ---- ports.c: listeners on the host for published ports, served by a child process ----
+
+/**
+ * Makes the set of listeners what `lines` says (`tcp 0.0.0.0 8080 172.17.0.2 80`, "" for none): what is there and wanted stays.
+ * To be called in the host's network namespace. Everything is bound before anything is given up: on failure nothing has changed.
+ */
+bool ports_apply(struct shim *, const char *lines, char reason[REASON_SIZE]);
+void ports_close(struct shim *);
+
+// ---- dns.c: 127.0.0.11 in the container's namespace, passed on to the daemon's name server ----
+
+/** Binds the sockets in the namespace `net_ns`, redirects port 53 to them, and serves them from the loop. Idempotent. */
+bool dns_start(struct shim *, int net_ns, const char *server, char reason[REASON_SIZE]);
+void dns_stop(struct shim *);
+
 // ---- reap.c, exit.c ----
 
 bool reap_open(struct shim *);

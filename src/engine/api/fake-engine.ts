@@ -106,6 +106,10 @@ export class FakeEngine implements Engine {
       return this.#session();
     },
     resize: async (id, height, width) => this.#called("containers.resize", id, height, width),
+    connectNetwork: async (network, container, settings) =>
+      this.#called("containers.connectNetwork", network, container, settings),
+    disconnectNetwork: async (network, container, force) =>
+      this.#called("containers.disconnectNetwork", network, container, force),
     logs: async (id, request) => {
       await this.#called("containers.logs", id, request);
       return { tty: this.tty, stream: this.logStream };
@@ -223,6 +227,21 @@ export class FakeEngine implements Engine {
       await this.#called("networks.inspect", name);
       if (name !== "bridge") throw new EngineError("NotFound", `network ${name} not found`);
       return { Name: "bridge" };
+    },
+    create: async (request) => {
+      await this.#called("networks.create", request);
+      return { id: "n".repeat(64), warning: "" };
+    },
+    remove: async (name) => {
+      await this.#called("networks.remove", name);
+    },
+    prune: async (filters) => {
+      await this.#called("networks.prune", filters);
+      return [];
+    },
+    rules: async () => {
+      await this.#called("networks.rules");
+      return "table inet gantry {\n}\n";
     },
   };
 

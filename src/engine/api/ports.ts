@@ -11,6 +11,7 @@ import type {
   ContainerTopResponse,
   ContainerWaitResponse,
   HostConfig,
+  EndpointSettings,
   NetworkingConfig,
 } from "../../spec/docker/container.ts";
 import type { DiskUsage } from "../../spec/docker/disk-usage.ts";
@@ -165,6 +166,15 @@ export interface ContainersPort {
   prune(filters: Filters): Promise<{ readonly ContainersDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
   attach(id: ContainerId, request: AttachRequest, signal: AbortSignal): Promise<AttachSession>;
   resize(id: ContainerId, height: number, width: number): Promise<void>;
+  /**
+   * Connects a container to one more network, whether it runs or not.
+   *
+   * @throws NotFound; Forbidden already connected, or a network mode that has no others ("container cannot be connected to
+   * network endpoints in container mode"); InvalidParameter; Conflict an address in use
+   */
+  connectNetwork(network: string, container: string, settings: EndpointSettings): Promise<void>;
+  /** @param force also what cannot be cleaned up, and a container that is gone */
+  disconnectNetwork(network: string, container: string, force: boolean): Promise<void>;
   /** `stream` carries stdcopy frames, or raw bytes with a tty; destroying it stops the reading. */
   logs(
     id: ContainerId,
@@ -350,11 +360,28 @@ export interface ImagesPort {
   ): Promise<readonly ImageDeleteResponseItem[]>;
 }
 
-/** Satisfied by network/. */
+/** The body of POST /networks/create, its types checked and nothing else. */
+export type CreateNetworkRequest = Omit<Network, "Id" | "Created" | "Containers" | "Peers"> & { readonly Name: string };
+
+/** Satisfied by network/. Connecting containers is containers/': it has their locks. */
 export interface NetworksPort {
   list(filters: Filters): Promise<readonly Network[]>;
-  /** @throws NotFound "network x not found" */
-  inspect(nameOrId: string): Promise<Network>;
+  /** @throws NotFound "network x not found"; InvalidParameter an id that is the beginning of several */
+  inspect(nameOrId: string, options: { readonly verbose: boolean; readonly scope: string }): Promise<Network>;
+  /**
+   * @throws InvalidParameter everything that is wrong with the request, a line each
+   * @throws Forbidden        a pool that overlaps with another, a name that is reserved
+   * @throws Conflict         the name is in use: "network with name x already exists"
+   * @throws NotFound         no such driver: "could not find plugin x in v1 plugin registry: plugin not found"; no such ConfigFrom
+   * @throws NotImplemented   what the kernel or the engine lacks, by name
+   */
+  create(request: CreateNetworkRequest): Promise<{ readonly id: string; readonly warning: string }>;
+  /** @throws NotFound; Forbidden a built-in network, or "error while removing network: network x id … has active endpoints" */
+  remove(nameOrId: string): Promise<void>;
+  /** Names of the networks that nobody used. */
+  prune(filters: Filters): Promise<readonly string[]>;
+  /** The firewall's tables as nft lists them, with their comments: GET /gantry/network/rules. */
+  rules(): Promise<string>;
 }
 
 /** Satisfied by events/. */

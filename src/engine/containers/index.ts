@@ -7,6 +7,7 @@ import type { NetworkUser, NetworkUsers } from "../network/index.ts";
 import { attachContainer } from "./attach.ts";
 import { checkContainers } from "./check.ts";
 import { createContainer } from "./create.ts";
+import { connectNetwork, disconnectNetwork } from "./connect-network.ts";
 import { createExec, inspectExec, resizeExec, resolveExec } from "./exec.ts";
 import { startExec } from "./exec-start.ts";
 import { inspectContainer } from "./inspect.ts";
@@ -82,6 +83,8 @@ export function createContainers(deps: ContainersDeps): Containers {
     prune: (filters) => pruneContainers(room, filters),
     attach: (id, request, signal) => attachContainer(room, id, request, signal),
     resize: (id, height, width) => resizeContainer(room, id, height, width),
+    connectNetwork: (network, container, settings) => connectNetwork(room, network, container, settings),
+    disconnectNetwork: (network, container, force) => disconnectNetwork(room, network, container, force),
     logs: (id, request, signal) => Promise.try(() => readContainerLogs(room, id, request, signal)),
     top: (id, psArgs) => topContainer(room, id, psArgs),
     export: (id, signal) => exportContainer(room, id, signal),

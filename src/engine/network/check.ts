@@ -7,7 +7,7 @@ import type { Change, Store } from "../store/index.ts";
 import { isBridgeWhole } from "./bridge.ts";
 import { type FirewallBridge, hashTable } from "./firewall.ts";
 import { type Link, readLinks } from "./links.ts";
-import type { Endpoint, NetworkRecord } from "./record.ts";
+import type { Endpoint } from "./record.ts";
 
 export interface NetworkFinding {
   readonly invariant: string;
@@ -17,7 +17,7 @@ export interface NetworkFinding {
 }
 
 export interface NetworkState {
-  readonly bridge: NetworkRecord["bridge"];
+  readonly bridge: { readonly interface: string; readonly subnet: string; readonly gateway: string } | undefined;
   readonly bridges: readonly FirewallBridge[];
   /** As they are now. */
   endpoints(): readonly Endpoint[];
@@ -100,7 +100,7 @@ async function checkAddresses(state: NetworkState): Promise<readonly NetworkFind
   const known = new Set(endpoints.map((endpoint) => endpoint.id));
   for (const row of rows.filter(({ id }) => !known.has(id))) {
     if (state.repair) await state.store.commit([{ delete: "endpoints", key: row.id }]);
-    const detail = `address ${row.ip} is held by an endpoint that nobody knows`;
+    const detail = `address ${row.ip ?? row.ip6 ?? ""} is held by an endpoint that nobody knows`;
     findings.push({ invariant: "F12", subject: row.container_id, detail, repaired: state.repair });
   }
   for (const endpoint of endpoints) {

@@ -5,7 +5,7 @@ import { compareLinks } from "./check.ts";
 import { filterNetworks } from "./filters.ts";
 import { renderRuleset } from "./firewall.ts";
 import { parseLinks } from "./links.ts";
-import type { Endpoint, NetworkRecord } from "./record.ts";
+import { type Endpoint, type NetworkRecord, plainNetwork } from "./record.ts";
 import { type ContainerId, newContainerId, newNetworkId } from "../../base/ids.ts";
 
 test("the table is replaced in one transaction, and says what may pass", () => {
@@ -87,6 +87,11 @@ test("links are read from ip's JSON", () => {
 function endpoint(containerId: ContainerId, hostInterface: string): Endpoint {
   const network = {
     networkId: newNetworkId(),
+    ip6: "",
+    prefix6: 0,
+    gateway6: "",
+    interface: "eth0",
+    names: [],
     ip: "172.17.0.2",
     mac: "02:42:ac:11:00:02",
     prefix: 16,
@@ -113,11 +118,11 @@ test("links and endpoints are compared both ways; foreign links are nobody's bus
 });
 
 const records: readonly NetworkRecord[] = (["none", "host", "bridge"] as const).map((name) => ({
+  ...plainNetwork,
   id: newNetworkId(),
   name,
   driver: name === "none" ? "null" : name,
   created: "",
-  bridge: undefined,
 }));
 
 function filtered(filters: Readonly<Record<string, readonly string[]>>): readonly string[] {

@@ -22,6 +22,7 @@ import {
   type NetworkRecord,
   parseEndpointRow,
   parseNetworkRow,
+  plainNetwork,
   renderEndpointRow,
   renderNetworkRow,
 } from "./record.ts";
@@ -55,7 +56,7 @@ class BuiltInNetworks implements Networks {
   }
 
   get hostGateway(): string {
-    return this.#bridge()?.bridge?.gateway ?? "";
+    return bridgeOf(this.#bridge())?.gateway ?? "";
   }
 
   async setUp(): Promise<void> {
@@ -68,15 +69,15 @@ class BuiltInNetworks implements Networks {
     for (const { name, driver } of builtIn) {
       if (this.#records.has(name)) continue;
       const id = newNetworkId();
-      const record: NetworkRecord = { id, name, driver, created: nowRfc3339Nano(), bridge: undefined };
+      const record: NetworkRecord = { ...plainNetwork, id, name, driver, created: nowRfc3339Nano() };
       this.#records.set(name, record);
       changes.push({ insert: "networks", row: renderNetworkRow(record) });
     }
     changes.push(...(await this.#arrange()));
     if (changes.length > 0) await store.commit(changes);
     const bridge = this.#bridge();
-    if (bridge?.bridge !== undefined)
-      logger.info("default bridge is up", { bridge: bridge.bridge.interface, subnet: bridge.bridge.subnet });
+    const device = bridgeOf(bridge);
+    if (device !== undefined) logger.info("default bridge is up", { bridge: device.interface, subnet: device.subnet });
   }
 
   /** Makes the host as it should be: bridge, sysctls, table. Rows to commit for what was decided. */
@@ -96,11 +97,13 @@ class BuiltInNetworks implements Networks {
     const record = this.#records.get("bridge");
     if (record === undefined) return [];
     const name = config.bridge === "" ? defaultBridge : config.bridge;
-    const before = record.bridge?.interface === name ? record.bridge : undefined;
+    const device = bridgeOf(record);
+    const before = device?.interface === name ? device : undefined;
     const held = this.#endpoints.size > 0;
     const options = { interface: name, mtu: config.mtu, bip: config.bip, ipForward: config.ipForward, before, held };
     const address = await setUpBridge(options, logger);
-    const now: NetworkRecord = { ...record, bridge: { ...address, interface: name, mtu: config.mtu } };
+    const subnets = [{ subnet: address.subnet, ipRange: "", gateway: address.gateway, auxiliary: {} }];
+    const now: NetworkRecord = { ...record, subnets, interface: name };
     this.#records.set("bridge", now);
     if (this.#pool === undefined || renderSubnet(this.#pool.subnet) !== address.subnet) {
       this.#pool = new AddressPool(parseSubnet(address.subnet), [parseAddress(address.gateway) ?? 0]);
@@ -111,7 +114,7 @@ class BuiltInNetworks implements Networks {
   }
 
   #firewallBridges(): readonly { network: string; interface: string; subnet: string }[] {
-    const bridge = this.#bridge()?.bridge;
+    const bridge = bridgeOf(this.#bridge());
     return bridge === undefined ? [] : [{ network: "bridge", interface: bridge.interface, subnet: bridge.subnet }];
   }
 
@@ -183,7 +186,8 @@ class BuiltInNetworks implements Networks {
       };
     }
     const sandboxId = derivedId("sandbox", id);
-    if (record.bridge === undefined || this.#pool === undefined) {
+    const bridge = bridgeOf(record);
+    if (bridge === undefined || this.#pool === undefined) {
       const kind = record.driver === "host" ? "host" : "none";
       const endpoints = { [record.name]: renderEndpoint(record.id, derivedId("endpoint", id, record.id), undefined) };
       return {
@@ -193,18 +197,18 @@ class BuiltInNetworks implements Networks {
       };
     }
     this.#forget(id);
-    const endpoint = this.#newEndpoint(request, record, record.bridge, this.#pool);
+    const endpoint = this.#newEndpoint(request, record, bridge, this.#pool);
     const endpoints = { [record.name]: renderEndpoint(record.id, endpoint.id, endpoint) };
     return {
       network: {
         kind: "bridge",
         hostInterface: endpoint.hostInterface,
-        bridge: record.bridge.interface,
+        bridge: bridge.interface,
         interface: "eth0",
         mac: endpoint.mac,
         address: `${endpoint.ip}/${endpoint.prefix}`,
         gateway: endpoint.gateway,
-        mtu: record.bridge.mtu,
+        mtu: this.#deps.config.mtu,
       },
       changes: [{ insert: "endpoints", row: renderEndpointRow(endpoint) }],
       endpoints,
@@ -216,12 +220,7 @@ class BuiltInNetworks implements Networks {
     return { network, changes: [] };
   }
 
-  #newEndpoint(
-    request: NetworkRequest,
-    record: NetworkRecord,
-    bridge: NonNullable<NetworkRecord["bridge"]>,
-    pool: AddressPool,
-  ): Endpoint {
+  #newEndpoint(request: NetworkRequest, record: NetworkRecord, bridge: BridgeDevice, pool: AddressPool): Endpoint {
     // Clients name the default bridge by its name, by its id, or by what they put into NetworkMode.
     const asked = [record.name, record.id, request.hostConfig.NetworkMode ?? "", "default"]
       .map((name) => request.networkingConfig?.EndpointsConfig?.[name]?.MacAddress ?? "")
@@ -243,6 +242,11 @@ class BuiltInNetworks implements Networks {
       hostInterface: `gveth${randomBytes(5).toString("hex")}`,
       prefix: pool.subnet.prefix,
       gateway: bridge.gateway,
+      ip6: "",
+      prefix6: 0,
+      gateway6: "",
+      interface: "eth0",
+      names: [],
     };
     this.#endpoints.set(request.id, endpoint);
     this.#madeAt.set(request.id, performance.now());
@@ -312,6 +316,22 @@ class BuiltInNetworks implements Networks {
     return Promise.try(() => filterNetworks(this.#all(), filters).map((record) => renderNetwork(record, {})));
   }
 
+  create(): Promise<never> {
+    return Promise.reject(new EngineError("NotImplemented", "network create is not built yet"));
+  }
+
+  remove(): Promise<never> {
+    return Promise.reject(new EngineError("NotImplemented", "network rm is not built yet"));
+  }
+
+  prune(): Promise<never> {
+    return Promise.reject(new EngineError("NotImplemented", "network prune is not built yet"));
+  }
+
+  rules(): Promise<never> {
+    return Promise.reject(new EngineError("NotImplemented", "network rules is not built yet"));
+  }
+
   inspect(nameOrId: string): Promise<Network> {
     return Promise.try(() => {
       const record = this.#find(nameOrId);
@@ -336,7 +356,7 @@ class BuiltInNetworks implements Networks {
       [...this.#madeAt].filter(([id, at]) => !running.has(id) && now - at < underWayMs).map(([id]) => id),
     );
     return checkNetworks({
-      bridge: this.#bridge()?.bridge,
+      bridge: bridgeOf(this.#bridge()),
       bridges: this.#firewallBridges(),
       endpoints: () => [...this.#endpoints.values()],
       running,
@@ -351,6 +371,18 @@ class BuiltInNetworks implements Networks {
       release: (id) => this.release(id),
     });
   }
+}
+
+interface BridgeDevice {
+  readonly interface: string;
+  readonly subnet: string;
+  readonly gateway: string;
+}
+
+function bridgeOf(record: NetworkRecord | undefined): BridgeDevice | undefined {
+  const subnet = record?.subnets[0];
+  if (record === undefined || record.driver !== "bridge" || subnet === undefined) return undefined;
+  return { interface: record.interface, subnet: subnet.subnet, gateway: subnet.gateway };
 }
 
 function randomMac(): string {

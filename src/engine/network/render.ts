@@ -7,7 +7,7 @@ import type { Network, NetworkContainer } from "../../spec/docker/network.ts";
 import type { Endpoint, NetworkRecord } from "./record.ts";
 
 export function renderNetwork(record: NetworkRecord, containers: Readonly<Record<string, NetworkContainer>>): Network {
-  const { bridge } = record;
+  const [subnet] = record.subnets;
   return {
     Name: record.name,
     Id: record.id,
@@ -19,7 +19,7 @@ export function renderNetwork(record: NetworkRecord, containers: Readonly<Record
     IPAM: {
       Driver: "default",
       Options: null,
-      Config: bridge === undefined ? null : [{ Subnet: bridge.subnet, Gateway: bridge.gateway }],
+      Config: subnet === undefined ? null : [{ Subnet: subnet.subnet, Gateway: subnet.gateway }],
     },
     Internal: false,
     Attachable: false,
@@ -28,14 +28,14 @@ export function renderNetwork(record: NetworkRecord, containers: Readonly<Record
     ConfigOnly: false,
     Containers: containers,
     Options:
-      bridge === undefined
+      subnet === undefined
         ? {}
         : {
             "com.docker.network.bridge.default_bridge": "true",
             "com.docker.network.bridge.enable_icc": "true",
             "com.docker.network.bridge.enable_ip_masquerade": "true",
-            "com.docker.network.bridge.name": bridge.interface,
-            "com.docker.network.driver.mtu": String(bridge.mtu),
+            "com.docker.network.bridge.name": record.interface,
+            "com.docker.network.driver.mtu": "1500",
           },
     Labels: {},
   };

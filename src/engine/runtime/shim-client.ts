@@ -9,6 +9,7 @@ import type { ShimConnection } from "./shim-connection.ts";
 import { exitRecordOf } from "./shim-exit-record.ts";
 import { renderStartFailure } from "./shim-failure.ts";
 import type { Frame } from "./shim-frames.ts";
+import { networkFields } from "./shim-request.ts";
 import type {
   ExitRecord,
   ProcessIdentity,
@@ -16,6 +17,7 @@ import type {
   ShimAttachment,
   ShimEvents,
   ShimExecOptions,
+  ShimOwnNetwork,
   StartFailure,
 } from "./shim.ts";
 
@@ -197,6 +199,10 @@ export class ShimClient implements Shim {
       ],
       commandTimeoutMs,
     );
+  }
+
+  async setNetwork(network: ShimOwnNetwork): Promise<void> {
+    await this.#connection.request("network", networkFields(network), commandTimeoutMs);
   }
 
   /** Resolves when the shim has left; also when it had left before. @throws Conflict the container was started */

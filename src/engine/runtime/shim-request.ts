@@ -1,13 +1,50 @@
 // ShimOptions → the fields of a spawn request, pure. Source: docs/shim-protocol.md, "spawn".
 
 import type { Field } from "./shim-frames.ts";
-import type { ShimNetwork, ShimOptions } from "./shim.ts";
+import type { ShimGateway, ShimInterface, ShimNetwork, ShimOptions, ShimOwnNetwork } from "./shim.ts";
 
 function flag(value: boolean): string {
   return value ? "1" : "0";
 }
 
-function networkFields(network: ShimNetwork): Field[] {
+function gatewayOf(gateway: ShimGateway | undefined): string | undefined {
+  return gateway === undefined ? undefined : `${gateway.interface} ${gateway.via}`.trimEnd();
+}
+
+function interfaceFields(link: ShimInterface): Field[] {
+  return [
+    ["if", link.name],
+    ["if.kind", link.kind],
+    ["if.parent", link.parent],
+    ["if.host", link.hostInterface || undefined],
+    ["if.mode", link.mode || undefined],
+    ["if.flag", link.flag || undefined],
+    ["if.mac", link.mac || undefined],
+    ["if.mtu", link.mtu || undefined],
+    ...link.addresses.map((address): Field => ["if.address", address]),
+    ...Object.entries(link.sysctls).map(([path, value]): Field => ["if.sysctl", `${path} ${value}`]),
+  ];
+}
+
+/** A container's own network: of a spawn request, and of `network` later. Fields of an interface follow its `if`. */
+function ownNetworkFields(network: ShimOwnNetwork): Field[] {
+  const ports = network.ports.map(
+    ({ protocol, hostIp, hostPort, address, containerPort }) =>
+      `${protocol} ${hostIp} ${hostPort} ${address} ${containerPort}\n`,
+  );
+  return [
+    ["net", "own"],
+    ...network.interfaces.flatMap(interfaceFields),
+    ["gateway4", gatewayOf(network.gateway4)],
+    ["gateway6", gatewayOf(network.gateway6)],
+    ["firewall", network.firewall.map((line) => `${line}\n`).join("") || undefined],
+    ["ports", ports.join("") || undefined],
+    ["dns", network.dnsSocket],
+  ];
+}
+
+export function networkFields(network: ShimNetwork): Field[] {
+  if (network.kind === "own") return ownNetworkFields(network);
   if (network.kind !== "bridge") return [["net", network.kind]];
   return [
     ["net", "bridge"],

@@ -112,6 +112,10 @@ export function createShims(deps: ShimsDeps): Shims {
       return keep(client);
     },
 
+    onRulesChange(listener: () => void): void {
+      spawner.onRulesChange(listener);
+    },
+
     warm(): void {
       spawner.warm();
     },

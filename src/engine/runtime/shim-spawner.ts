@@ -22,6 +22,7 @@ export class Spawner {
   readonly #waiting = new Map<string, Waiting>();
   #child: ChildProcessByStdio<Writable, Readable, null> | undefined;
   #nextTag = 1;
+  readonly #rulesListeners: (() => void)[] = [];
 
   constructor(path: string, label: string, logger: Logger) {
     this.#path = path;
@@ -65,7 +66,16 @@ export class Spawner {
     return child;
   }
 
+  /** Calls back when the spawner has seen a change of nft tables of our names. */
+  onRulesChange(listener: () => void): void {
+    this.#rulesListeners.push(listener);
+  }
+
   #answer(frame: Frame): void {
+    if (frame.get("event") === "rules") {
+      for (const listener of this.#rulesListeners) listener();
+      return;
+    }
     const tag = frame.get("re") ?? "";
     const waiting = this.#waiting.get(tag);
     if (waiting === undefined) return;

@@ -20,9 +20,66 @@ export interface ShimBridgeNetwork {
   readonly mtu: number;
 }
 
+/** An interface of a container's own namespace, whatever the network's kind. */
+export interface ShimInterface {
+  readonly kind: "veth" | "macvlan" | "ipvlan";
+  /** Host end of a veth pair, at most 15 bytes; "" for the other kinds. */
+  readonly hostInterface: string;
+  /** The bridge that becomes the host end's master, or the parent device. */
+  readonly parent: string;
+  /** macvlan: bridge, private, vepa, passthru; ipvlan: l2, l3, l3s; "" for veth. */
+  readonly mode: string;
+  /** ipvlan: bridge, private, vepa; "" otherwise. */
+  readonly flag: string;
+  /** Name inside: eth0. */
+  readonly name: string;
+  /** "" leaves it to the kernel. */
+  readonly mac: string;
+  /** With prefix, both families: "172.17.0.2/16", "fd00::2/64". Without an IPv6 one, IPv6 is off on the interface. */
+  readonly addresses: readonly string[];
+  /** 0 leaves it to the kernel (the parent's). */
+  readonly mtu: number;
+  /** Path below /proc/sys → value, in the container's namespace: "net/ipv4/conf/eth0/log_martians". */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** A default route: through `via`, or straight out of the interface where that is "". */
+export interface ShimGateway {
+  readonly via: string;
+  /** Name inside. */
+  readonly interface: string;
+}
+
+/** A listener on the host that keeps a published port and serves what the kernel's NAT cannot lead to the container. */
+export interface ShimPort {
+  readonly protocol: "tcp" | "udp" | "sctp";
+  readonly hostIp: string;
+  readonly hostPort: number;
+  /** Where accepted connections and datagrams go. */
+  readonly address: string;
+  readonly containerPort: number;
+}
+
+/** All of a container's own network, as it shall be: sent with the spawn, and again whenever it changes. */
+export interface ShimOwnNetwork {
+  readonly kind: "own";
+  readonly interfaces: readonly ShimInterface[];
+  readonly gateway4: ShimGateway | undefined;
+  readonly gateway6: ShimGateway | undefined;
+  /**
+   * Elements of the engine's nft sets and maps that are this container's, a line each: `inet SET KEYHEX[ DATAHEX]` (or `bridge …`).
+   * Added when the network is made, removed before its end is told. A table that is missing is no error: the daemon writes it.
+   */
+  readonly firewall: readonly string[];
+  readonly ports: readonly ShimPort[];
+  /** Where the name server listens; undefined: no name server at 127.0.0.11. */
+  readonly dnsSocket: string | undefined;
+}
+
 /** none: a new namespace with only lo. host: the host's. join: a path to a namespace (container:ID). */
 export type ShimNetwork =
   | ShimBridgeNetwork
+  | ShimOwnNetwork
   | { readonly kind: "none" }
   | { readonly kind: "host" }
   | { readonly kind: "join"; readonly path: string };
@@ -158,6 +215,14 @@ export interface Shim {
   /** Sends a signal while the process is certainly not reaped. @throws NotFound it has ended */
   kill(target: "init" | ExecId, signal: number): Promise<void>;
   resize(target: "init" | ExecId, height: number, width: number): Promise<void>;
+  /**
+   * Makes the network of a container that runs what it shall be: what is there and wanted stays as it is, the rest is removed or made.
+   * Only for one that was started with an own network. After a failure it is undetermined: send the old state again.
+   *
+   * @throws System   what failed, with the kernel's word; Conflict: a host port is in use by a program of the host
+   * @throws NotFound the container has ended
+   */
+  setNetwork(network: ShimOwnNetwork): Promise<void>;
   /** Ends a shim whose container was never run (abandons a start). */
   abandon(): Promise<void>;
   /** Resolves when the shim has left: runtime state deleted, cgroups removed, root unmounted. */
@@ -172,6 +237,8 @@ export interface Shims {
    * now and runs beside what comes before. Costs nothing where no exec follows.
    */
   warm(): void;
+  /** Calls back when anybody has changed nft tables of the names that we use; several changes may be one call. */
+  onRulesChange(listener: () => void): void;
   /** Connects to the shim of a container after a restart of the daemon; undefined when there is none. */
   connect(id: ContainerId, runDir: string): Promise<Shim | undefined>;
   close(): Promise<void>;

@@ -30,15 +30,19 @@ export interface Tables {
   readonly snapshots: { readonly key: string; readonly chain_id: string | null /** UNIQUE */; readonly dir: number };
   /** Owner network/. */
   readonly networks: { readonly id: string; readonly name: string; readonly doc: string };
-  /** Owner network/: UNIQUE (network_id, ip), UNIQUE (network_id, mac). */
+  /** Owner network/: UNIQUE are (network_id, ip), (network_id, ip6), (network_id, mac), (container_id, network_id); null is never equal. */
   readonly endpoints: {
     readonly id: string;
     readonly container_id: string;
     readonly network_id: string;
-    readonly ip: string;
-    readonly mac: string;
+    readonly ip: string | null;
+    readonly ip6: string | null;
+    /** null where the parent's is used (ipvlan). */
+    readonly mac: string | null;
     readonly doc: string;
   };
+  /** Owner network/: the published ports and gateways of a container that has a network of its own and runs. */
+  readonly sandboxes: { readonly container_id: string; readonly doc: string };
   /** Intent journal: a row while an operation with effects outside of the store is under way. */
   readonly ops: {
     readonly id: string;

@@ -65,6 +65,28 @@ export const migrations: readonly string[] = [
   CREATE INDEX manifests_image ON manifests (image_id);
   ALTER TABLE layers ADD COLUMN tar_size INTEGER CHECK (tar_size >= 0);
   `,
+  // Endpoints of several networks a container, with addresses of either family or none, and without a MAC of their own (ipvlan);
+  // what belongs to a container's network as a whole.
+  `
+  CREATE TABLE endpoints_3 (
+    id TEXT PRIMARY KEY NOT NULL,
+    container_id TEXT NOT NULL,
+    network_id TEXT NOT NULL,
+    ip TEXT,
+    ip6 TEXT,
+    mac TEXT,
+    doc TEXT NOT NULL,
+    UNIQUE (network_id, ip),
+    UNIQUE (network_id, ip6),
+    UNIQUE (network_id, mac),
+    UNIQUE (container_id, network_id)
+  ) STRICT;
+  INSERT INTO endpoints_3 (id, container_id, network_id, ip, ip6, mac, doc)
+    SELECT id, container_id, network_id, ip, NULL, mac, doc FROM endpoints;
+  DROP TABLE endpoints;
+  ALTER TABLE endpoints_3 RENAME TO endpoints;
+  CREATE TABLE sandboxes (container_id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  `,
 ];
 
 /** The columns of each table, the key first. */
@@ -77,7 +99,8 @@ export const columns: { readonly [T in TableName]: readonly [keyof Tables[T], ..
   layers: ["chain_id", "parent", "diff_id", "dir", "size", "tar_size"],
   snapshots: ["key", "chain_id", "dir"],
   networks: ["id", "name", "doc"],
-  endpoints: ["id", "container_id", "network_id", "ip", "mac", "doc"],
+  endpoints: ["id", "container_id", "network_id", "ip", "ip6", "mac", "doc"],
+  sandboxes: ["container_id", "doc"],
   ops: ["id", "kind", "subject", "step", "payload"],
   meta: ["key", "value"],
 };

@@ -30,7 +30,16 @@ const oneOfEach: { readonly [T in TableName]: Tables[T] } = {
   layers: { chain_id: "l1", parent: null, diff_id: "d1", dir: 1, size: 0, tar_size: null },
   snapshots: { key: "c1", chain_id: "l1", dir: 2 },
   networks: { id: "n1", name: "bridge", doc: "{}" },
-  endpoints: { id: "e1", container_id: "c1", network_id: "n1", ip: "172.17.0.2", mac: "02:42:ac:11:00:02", doc: "{}" },
+  endpoints: {
+    id: "e1",
+    container_id: "c1",
+    network_id: "n1",
+    ip: "172.17.0.2",
+    ip6: null,
+    mac: "02:42:ac:11:00:02",
+    doc: "{}",
+  },
+  sandboxes: { container_id: "c1", doc: "{}" },
   ops: { id: "o1", kind: "container.create", subject: "c1", step: 0, payload: "" },
   meta: { key: "engine-id", value: "x" },
 };
@@ -67,7 +76,7 @@ test("an insert that meets an existing key or unique value is a Conflict that na
     [{ insert: "snapshots", row: { key: "c2", chain_id: null, dir: 2 } }, "snapshots.dir is taken: 2"],
     [{ insert: "layers", row: { ...oneOfEach.layers, chain_id: "l2" } }, "layers.dir is taken: 1"],
     [
-      { insert: "endpoints", row: { ...oneOfEach.endpoints, id: "e2", mac: "02:42:ac:11:00:03" } },
+      { insert: "endpoints", row: { ...oneOfEach.endpoints, id: "e2", container_id: "c2", mac: "02:42:ac:11:00:03" } },
       'endpoints.network_id, endpoints.ip is taken: "n1", "172.17.0.2"',
     ],
     [

@@ -16,7 +16,7 @@ export function networkRoutes(engine: Engine): readonly Route[] {
       sendJson(exchange, 200, await networks.list(filters));
     }),
     route("GET", "/networks/{id}", async (exchange) => {
-      sendJson(exchange, 200, await networks.inspect(param(exchange, "id")));
+      sendJson(exchange, 200, await networks.inspect(param(exchange, "id"), { verbose: false, scope: "" }));
     }),
   ];
 }
