@@ -80,7 +80,7 @@ test("an insert that meets an existing key or unique value is a Conflict that na
       'endpoints.network_id, endpoints.ip is taken: "n1", "172.17.0.2"',
     ],
     [
-      { insert: "endpoints", row: { ...oneOfEach.endpoints, id: "e2", ip: "172.17.0.3" } },
+      { insert: "endpoints", row: { ...oneOfEach.endpoints, id: "e2", container_id: "c2", ip: "172.17.0.3" } },
       'endpoints.network_id, endpoints.mac is taken: "n1", "02:42:ac:11:00:02"',
     ],
     [{ put: "containers", row: { id: "c2", name: "web", doc: "" } }, 'containers.name is taken: "web"'],
