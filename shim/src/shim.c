@@ -45,6 +45,8 @@ _Noreturn void shim_main(const struct options *options, int listener, int progra
   s->options = *options;
   s->program = program;
   s->log.fd = s->host_mounts = -1;
+  s->title = title;
+  s->title_size = title_size;
   memset(title, 0, title_size);
   snprintf(title, title_size, "gantry-shim %.12s", s->options.id);
   memcpy(s->init.id, "init", 5);

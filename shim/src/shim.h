@@ -293,9 +293,11 @@ bool nfnl_changed(int fd);
 
 /**
  * Makes the set of listeners what `lines` says (`tcp 0.0.0.0 8080 172.17.0.2 80`, "" for none): what is there and wanted stays.
- * To be called in the host's network namespace. Everything is bound before anything is given up: on failure nothing has changed.
+ * To be called in the host's network namespace. Everything is bound before anything is given up: on failure nothing has changed,
+ * and errno is EADDRINUSE where a program of the host has a port.
  */
 bool ports_apply(struct shim *, const char *lines, char reason[REASON_SIZE]);
+/** When it returns, nothing is bound any more. */
 void ports_close(struct shim *);
 
 // ---- dns.c: 127.0.0.11 in the container's namespace, passed on to the daemon's name server ----
@@ -339,8 +341,13 @@ struct exit_record {
   char finished_at[40];
 };
 
+struct ports;
+
 struct shim {
   struct options options;
+  char *title; // what ps shows
+  size_t title_size;
+  struct ports *ports; // NULL: none is published
   struct loop loop;
   struct log log;
   int run_fd; // runDir, on the host's mount
