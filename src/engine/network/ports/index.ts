@@ -5,6 +5,8 @@ import type { ContainerId } from "../../../base/ids.ts";
 import type { PortMap } from "../../../spec/docker/container.ts";
 
 export { createHostPorts } from "./host-ports.ts";
+export { complainAboutPorts } from "./parse.ts";
+export { renderPortMap, renderPortSummaries } from "./render.ts";
 
 export type PortProtocol = "tcp" | "udp" | "sctp";
 
@@ -36,14 +38,16 @@ export interface PortRequest {
 
 export interface HostPorts {
   /**
-   * Chooses and reserves; nothing is bound.
+   * Chooses and reserves; nothing is bound. What the container had reserved before is given up, unless this throws.
+   * A port that was bound is published whether it is exposed or not. Where the shim then finds a chosen port taken by a program of
+   * the host, another call chooses the next.
    *
-   * @throws Conflict         a port is another container's: the message names it; nothing was reserved
+   * @throws Conflict         a port, or all of a range, is another container's: the message names it; nothing was reserved
    * @throws InvalidParameter a range that does not fit, an address that is none
    * @throws Unavailable      no port of the host's ephemeral range is free
    */
   reserve(request: PortRequest): readonly PublishedPort[];
-  /** What the store says of a container that runs: at the daemon's start. */
+  /** What the store says of a container that runs: at the daemon's start, and with its new name when it is renamed. */
   adopt(containerId: ContainerId, containerName: string, ports: readonly PublishedPort[]): void;
   release(containerId: ContainerId): void;
 }
