@@ -2,7 +2,7 @@
 // Source: ip-address(8), the JSON output.
 
 import { EngineError, messageOf } from "../../base/errors.ts";
-import { run } from "../kernel/run.ts";
+import { run, tryRun } from "../kernel/run.ts";
 
 export interface Link {
   readonly name: string;
@@ -14,6 +14,11 @@ export interface Link {
   readonly master: string | undefined;
   /** IPv4 with prefix: "172.17.0.1/16". */
   readonly addresses: readonly string[];
+  /** IPv6 with prefix, without link-local ones: "fd00::1/64". */
+  readonly addresses6: readonly string[];
+  /** What `ip link set … alias` wrote on it; "" for nothing. */
+  readonly alias: string;
+  readonly loopback: boolean;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
@@ -31,17 +36,22 @@ function parseLink(value: unknown): Link | undefined {
   const flags: readonly unknown[] = Array.isArray(value["flags"]) ? value["flags"] : [];
   const infos: readonly unknown[] = Array.isArray(value["addr_info"]) ? value["addr_info"] : [];
   const info = value["linkinfo"];
+  const addressesOf = (family: string): readonly string[] =>
+    infos.flatMap((entry) =>
+      isObject(entry) && entry["family"] === family && entry["scope"] !== "link" && typeof entry["local"] === "string"
+        ? [`${entry["local"]}/${String(entry["prefixlen"])}`]
+        : [],
+    );
   return {
     name,
     up: flags.includes("UP"),
     mtu: typeof value["mtu"] === "number" ? value["mtu"] : 0,
     kind: isObject(info) ? textOf(info["info_kind"]) : undefined,
     master: textOf(value["master"]),
-    addresses: infos.flatMap((entry) =>
-      isObject(entry) && entry["family"] === "inet" && typeof entry["local"] === "string"
-        ? [`${entry["local"]}/${String(entry["prefixlen"])}`]
-        : [],
-    ),
+    addresses: addressesOf("inet"),
+    addresses6: addressesOf("inet6"),
+    alias: textOf(value["ifalias"]) ?? "",
+    loopback: flags.includes("LOOPBACK"),
   };
 }
 
@@ -57,6 +67,13 @@ export function parseLinks(text: string): readonly Link[] {
   return value.flatMap((entry: unknown) => parseLink(entry) ?? []);
 }
 
+/** All of them, in one run of `ip`. @throws System `ip` failed */
 export async function readLinks(): Promise<readonly Link[]> {
   return parseLinks(await run(["ip", "-json", "-details", "address", "show"]));
+}
+
+/** One of them; undefined when there is none of that name. @throws System `ip` could not be run */
+export async function readLink(name: string): Promise<Link | undefined> {
+  const result = await tryRun(["ip", "-json", "-details", "address", "show", "dev", name]);
+  return result.exitCode === 0 ? parseLinks(result.stdout).find((link) => link.name === name) : undefined;
 }
