@@ -141,6 +141,7 @@ await bundle({
   "gantryd-main": "src/cmd/gantryd.ts",
   "gantry-main": "src/cmd/gantry.ts",
   "store-worker": "src/engine/store/worker.ts",
+  "dns-worker": "src/engine/network/dns/worker.ts",
   "registry-password-worker": "src/registry/auth/password-worker.ts",
 });
 copyPrograms();

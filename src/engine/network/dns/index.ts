@@ -18,6 +18,12 @@ export interface NamedEndpoint {
   /** Addresses without prefix; "" where there is none. */
   readonly ip: string;
   readonly ip6: string;
+  /**
+   * Lengths of the subnets' prefixes: nobody outside is asked for names of addresses in them. Left out (or 0) where the subnet is
+   * not the engine's own, as on macvlan and ipvlan networks: there only the endpoints' own addresses are kept inside.
+   */
+  readonly prefix?: number;
+  readonly prefix6?: number;
 }
 
 /** What one container sees. */
