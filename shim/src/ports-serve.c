@@ -278,7 +278,7 @@ static void control_ready(struct handle *h, uint32_t events) {
   static struct ports_answer answer;
   uint32_t size;
   (void)events;
-  if (!receive_all(h->fd, &size, sizeof size) || size > FRAME_MAX_SPAWN)
+  if (!receive_all(h->fd, &size, sizeof size) || size > LIST_BYTES_MAX)
     _exit(0);
   char *text = malloc((size_t)size + 1);
   memset(&answer, 0, sizeof answer);

@@ -16,6 +16,7 @@ enum {
   SESSION_BUCKETS = 256,
   SPARE_PIPES = 4,
   EVENTS_MAX = 32,
+  LIST_BYTES_MAX = 8 << 20, // as a request to the shim
 };
 
 union address {
