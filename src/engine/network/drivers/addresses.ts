@@ -2,7 +2,11 @@
 
 import type { Endpoint } from "../record.ts";
 
-/** With prefix, IPv4 first. */
-export function addressesOf({ ip, prefix, ip6, prefix6 }: Endpoint): readonly string[] {
-  return [...(ip === "" ? [] : [`${ip}/${prefix}`]), ...(ip6 === "" ? [] : [`${ip6}/${prefix6}`])];
+/** With prefix, IPv4 first, then what else was asked for; those have dockerd's prefixes of link-local ranges. */
+export function addressesOf({ ip, prefix, ip6, prefix6, linkLocal }: Endpoint): readonly string[] {
+  return [
+    ...(ip === "" ? [] : [`${ip}/${prefix}`]),
+    ...(ip6 === "" ? [] : [`${ip6}/${prefix6}`]),
+    ...linkLocal.map((address) => `${address}/${address.includes(":") ? 64 : 16}`),
+  ];
 }
