@@ -5,7 +5,22 @@ import type { NetworkId } from "../../../base/ids.ts";
 import type { NetworkRecord, NetworkSubnet } from "../record.ts";
 import type { IPAMConfig } from "../../../spec/docker/network.ts";
 
+export {
+  type Address,
+  contains,
+  type Family,
+  lastOf,
+  overlaps,
+  parseAddress,
+  parseCidr,
+  parseSubnet,
+  renderAddress,
+  renderSubnet,
+  type Subnet,
+} from "./address.ts";
 export { createIpam } from "./ipam.ts";
+export { complainAboutPool } from "./pools.ts";
+export { complainAboutSubnets, joinComplaints } from "./validate.ts";
 
 /** `default-address-pools`: a range that is cut into subnets of one size. */
 export interface AddressPoolConfig {
@@ -31,8 +46,9 @@ export interface Ipam {
    * Subnets for a new network: those asked for, and chosen ones for the families that are left. Reserves them for `networkId`.
    *
    * @throws InvalidParameter malformed subnet, range, gateway or auxiliary address, one outside of its subnet, two of one name
-   * @throws Forbidden        a subnet overlaps another network's ("Pool overlaps with other one on this address space")
-   * @throws Unavailable      the default address pools are used up
+   * @throws InvalidParameter the default address pools are used up
+   * @throws Forbidden        a subnet overlaps another network's ("Pool overlaps with other one on this address space"); gateway or
+   *                          auxiliary address is one that cannot be given, or twice the same
    */
   plan(networkId: NetworkId, request: SubnetRequest): readonly NetworkSubnet[];
   /** A network of the store. */
