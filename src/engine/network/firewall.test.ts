@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { planBridge } from "./bridge.ts";
 import { compareLinks } from "./check.ts";
 import { filterNetworks } from "./filters.ts";
 import { renderRuleset } from "./firewall.ts";
-import { parseLinks } from "./links.ts";
 import { type Endpoint, type NetworkRecord, plainNetwork } from "./record.ts";
 import { type ContainerId, newContainerId, newNetworkId } from "../../base/ids.ts";
 
@@ -44,46 +42,6 @@ test("a name cannot bring a rule with it", () => {
   assert.throws(() => renderRuleset([bridge]), { kind: "InvalidParameter" });
 });
 
-const address = { subnet: "172.17.0.0/16", gateway: "172.17.0.1" };
-const whole = { name: "gantry0", up: true, mtu: 1500, kind: "bridge", master: undefined, addresses: ["172.17.0.1/16"] };
-
-test("a bridge that is as it should be is left alone", () => {
-  assert.equal(planBridge("gantry0", 1500, address, whole), "");
-});
-
-test("what is missing of a bridge is made, what is wrong is mended", () => {
-  assert.equal(
-    planBridge("gantry0", 1400, address, undefined),
-    "link add name gantry0 address 02:42:ac:11:00:01 mtu 1400 type bridge\naddress add 172.17.0.1/16 broadcast + dev gantry0\nlink set dev gantry0 up\n",
-  );
-  assert.equal(
-    planBridge("gantry0", 1400, address, { ...whole, up: false, addresses: ["10.0.0.1/8"] }),
-    "link set dev gantry0 mtu 1400\naddress del 10.0.0.1/8 dev gantry0\naddress add 172.17.0.1/16 broadcast + dev gantry0\nlink set dev gantry0 up\n",
-  );
-});
-
-test("links are read from ip's JSON", () => {
-  const text = JSON.stringify([
-    {
-      ifname: "gantry0",
-      flags: ["UP"],
-      mtu: 1500,
-      linkinfo: { info_kind: "bridge" },
-      addr_info: [
-        { family: "inet", local: "172.17.0.1", prefixlen: 16 },
-        { family: "inet6", local: "fe80::1", prefixlen: 64 },
-      ],
-    },
-    { ifname: "gveth1", flags: [], mtu: 1500, master: "gantry0", addr_info: [] },
-    {},
-  ]);
-  assert.deepEqual(parseLinks(text), [
-    whole,
-    { name: "gveth1", up: false, mtu: 1500, kind: undefined, master: "gantry0", addresses: [] },
-  ]);
-  assert.throws(() => parseLinks("oops"), { kind: "System" });
-});
-
 function endpoint(containerId: ContainerId, hostInterface: string): Endpoint {
   const network = {
     networkId: newNetworkId(),
@@ -102,7 +60,16 @@ function endpoint(containerId: ContainerId, hostInterface: string): Endpoint {
 
 test("links and endpoints are compared both ways; foreign links are nobody's business", () => {
   const [a, b, c] = [newContainerId(), newContainerId(), newContainerId()];
-  const link = { up: true, mtu: 1500, kind: "veth", master: "gantry0", addresses: [] };
+  const link = {
+    up: true,
+    mtu: 1500,
+    kind: "veth",
+    master: "gantry0",
+    addresses: [],
+    addresses6: [],
+    alias: "",
+    loopback: false,
+  };
   const links = [
     { ...link, name: "gveth0000000001" },
     { ...link, name: "gveth0000000002", master: undefined },

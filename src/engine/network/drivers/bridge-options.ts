@@ -55,14 +55,14 @@ function parseMode(key: string, text: string): Parsed<GatewayMode> {
 function parseBridgeName(_key: string, text: string): Parsed<string> {
   if (text === "" || isDeviceName(text)) return { value: text };
   return {
-    complaint: `invalid bridge name ${JSON.stringify(text)}: the kernel takes up to 15 bytes without space, / or :`,
+    complaint: `invalid bridge name ${JSON.stringify(text)}: up to 15 letters, digits and any of _.+=~^-`,
   };
 }
 
 /** Room for a number of two digits is left. */
 function parsePrefix(key: string, text: string): Parsed<string> {
   if (text === "" || (isDeviceName(text) && text.length <= 13)) return { value: text === "" ? "eth" : text };
-  return { complaint: `invalid ${key} ${JSON.stringify(text)}: up to 13 bytes without space, / or :` };
+  return { complaint: `invalid ${key} ${JSON.stringify(text)}: up to 13 letters, digits and any of _.+=~^-` };
 }
 
 function parseTrusted(key: string, text: string): Parsed<readonly string[]> {

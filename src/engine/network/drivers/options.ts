@@ -41,7 +41,10 @@ export function parseIp(key: string, text: string, family: 0 | 4 | 6): Parsed<st
   return { value: text };
 }
 
-/** What the kernel takes for a name of a device (dev_valid_name), without what would need quotes in a rule. */
+/**
+ * Whether a device can be called so, here: the kernel takes more (any 15 bytes without space, / and :), but some of it is a
+ * pattern or a comment to `ip`, nft or the kernel itself.
+ */
 export function isDeviceName(text: string): boolean {
-  return /^[!#-.0-9;-[\]-~]{1,15}$/.test(text) && text !== "." && text !== "..";
+  return /^[A-Za-z0-9_][A-Za-z0-9_.+=~^-]{0,14}$/.test(text);
 }
