@@ -226,7 +226,7 @@ static void begin(struct listener *l, int client) {
   watch(c, 1);
 }
 
-void tcp_accept(struct listener *l) {
+static void take_clients(struct listener *l) {
   struct server *server = l->handle.server;
   for (int i = 0; i < ACCEPTS && !server->paused; i++) {
     if (server->connection_count >= server->connection_max) {
@@ -241,4 +241,12 @@ void tcp_accept(struct listener *l) {
     else if (errno != EINTR && errno != ECONNABORTED)
       return;
   }
+}
+
+void tcp_accept_ready(struct handle *h, uint32_t events) {
+  struct epoll_event list[EVENTS_MAX];
+  (void)events;
+  int n = epoll_wait(h->fd, list, EVENTS_MAX, 0);
+  for (int i = 0; i < n && !h->server->paused; i++)
+    take_clients(list[i].data.ptr);
 }

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -125,6 +126,34 @@ static void start_again(struct timer *timer) {
   loop_arm(&p->shim->loop, &p->again, p->again_ms);
 }
 
+/** A line of a list, as a text of its own. */
+static const char *next_line(const char **at, char line[160]) {
+  size_t size = strcspn(*at, "\n");
+  if (size == 0)
+    return NULL;
+  snprintf(line, 160, "%.*s", size < 159 ? (int)size : 159, *at);
+  *at += size + ((*at)[size] == '\n');
+  return line;
+}
+
+/** Addresses to which datagrams were led and are not any more. The lines of a container name few addresses, one after the other. */
+static void forget(const char *before, const char *now) {
+  char line[160], whole[162];
+  struct listener port, last = {0};
+  for (const char *at = before; next_line(&at, line) != NULL;) {
+    if (!ports_parse_line(&port, line) || port.protocol == IPPROTO_TCP)
+      continue;
+    port.target.v4.sin_port = 0; // where sin6_port is, too
+    if (port.protocol == last.protocol && memcmp(&port.target, &last.target, sizeof port.target) == 0)
+      continue;
+    snprintf(whole, sizeof whole, "%s\n", line);
+    if (strstr(now, whole) != NULL)
+      continue;
+    ports_forget(&port.target, (uint8_t)port.protocol);
+    last = port;
+  }
+}
+
 bool ports_apply(struct shim *s, const char *lines, char reason[REASON_SIZE]) {
   struct ports *p = s->ports;
   int error = 0;
@@ -159,6 +188,8 @@ bool ports_apply(struct shim *s, const char *lines, char reason[REASON_SIZE]) {
   }
   loop_disarm(&s->loop, &p->again);
   loop_watch(&s->loop, &p->source, EPOLLIN);
+  if (p->lines != NULL)
+    forget(p->lines, lines);
   free(p->lines);
   p->lines = copy;
   return true;
@@ -176,6 +207,8 @@ void ports_close(struct shim *s) {
     return;
   loop_disarm(&s->loop, &p->again);
   stop_child(p);
+  if (p->lines != NULL)
+    forget(p->lines, "");
   free(p->lines);
   free(p);
   s->ports = NULL;

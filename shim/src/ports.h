@@ -1,5 +1,5 @@
-// What the files of the port server share. It is a child of the shim with an epoll loop of its own: ports-serve.c is its life and its
-// listeners, ports-tcp.c relays connections, ports-udp.c relays datagrams. ports.c is the shim's side.
+// What the files of the port server share. It is a child of the shim with an epoll loop of its own: ports-serve.c is its life, ports-list.c
+// its listeners, ports-tcp.c relays connections, ports-udp.c relays datagrams. ports.c is the shim's side.
 #ifndef GANTRY_PORTS_H
 #define GANTRY_PORTS_H
 
@@ -109,12 +109,22 @@ void handle_unwatch(struct handle *);
 void handle_close(struct handle *);
 socklen_t address_size(const union address *);
 
-void tcp_accept(struct listener *);
+/** Makes the listeners what `text` says; on failure nothing has changed. */
+void listeners_apply(struct server *, char *text, struct ports_answer *);
+/** How many connections and sessions there may be, as RLIMIT_NOFILE allows. */
+void listeners_limit(struct server *);
+
+void tcp_accept_ready(struct handle *, uint32_t events);
 /** Ends the connections that came by a listener. */
 void tcp_drop(struct server *, const struct listener *);
 void tcp_sweep(struct server *);
 void tcp_pause(struct server *, int64_t resume_at_ms);
 void tcp_resume(struct server *);
+
+/** In the shim: takes from the kernel's memory what leads datagrams of a protocol to an address, and is answered by it. */
+void ports_forget(const union address *, uint8_t protocol);
+/** Reads a line of a list into `protocol`, `at` and `target`. */
+bool ports_parse_line(struct listener *, const char *line);
 
 void udp_ready(struct handle *, uint32_t events);
 bool udp_prepare(int fd, int family);
