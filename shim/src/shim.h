@@ -297,7 +297,7 @@ bool nfnl_changed(int fd);
  * and errno is EADDRINUSE where a program of the host has a port.
  */
 bool ports_apply(struct shim *, const char *lines, char reason[REASON_SIZE]);
-/** When it returns, nothing is bound any more. */
+/** When it returns, nothing is bound any more. After the firewall's elements are gone: it makes the kernel forget the ways of datagrams. */
 void ports_close(struct shim *);
 
 // ---- dns.c: 127.0.0.11 in the container's namespace, passed on to the daemon's name server ----
@@ -370,6 +370,7 @@ struct shim {
   pid_t delete_pid;
   int cleanup_tries;
   struct timer cleanup;
+  struct dns *dns;     // NULL: the container has no name server
   struct timer lonely; // nobody ran the container and nobody is connected
   int link_index; // host end of the veth pair, 0 where there is none
   bool left;
