@@ -61,9 +61,10 @@ class Driver {
   readonly #child: ChildProcess;
   readonly #answers: AsyncIterator<string>;
 
-  constructor() {
+  /** @param before a program and arguments that run it */
+  constructor(...before: readonly string[]) {
     const title = "t".repeat(40);
-    const argv = [`--net=/run/netns/${hostNet}`, join(shim, "build/drive-ports"), title];
+    const argv = [`--net=/run/netns/${hostNet}`, ...before, join(shim, "build/drive-ports"), title];
     this.#child = spawn("nsenter", argv, { stdio: ["pipe", "pipe", "inherit"] });
     const lines: Interface = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream });
     this.#answers = lines[Symbol.asyncIterator]();
@@ -313,6 +314,22 @@ test("10,000 ports, and one more", async () => {
   assert.equal((await host.tcp("127.0.0.1", 8080, "x")).text, "x");
   assert.equal(await driver.closePorts(), "ok");
   assert.equal((await host.tcp("127.0.0.1", 10_000)).error, "ECONNREFUSED");
+});
+
+test("more ports than files: which one did not fit, and nothing is bound", async () => {
+  const limits = ["setpriv", "--bounding-set=-sys_resource", "prlimit", "--nofile=256:256"];
+  await using driver = new Driver(...limits);
+  const many = Array.from({ length: 300 }, (_, n) => line(10_000 + n, 80));
+  assert.match(
+    await driver.apply(...many),
+    /^error 24 failed to bind host port for 127\.0\.0\.1:\d+:10\.99\.0\.2:80\/tcp: too many open files \(port 2\d\d of 300; RLIMIT_NOFILE is 256\)$/,
+  );
+  assert.equal((await host.tcp("127.0.0.1", 10_000)).error, "ECONNREFUSED");
+  assert.equal(await driver.apply(...many.slice(0, 100)), "ok");
+  assert.equal(await host.hold("127.0.0.1", 10_099, 100, "x"), 100, "the kernel's backlog takes what does not fit");
+  assert.equal((await host.tcp("127.0.0.1", 10_001, "", undefined, 300)).error, "TIMEOUT");
+  await host.holding("close");
+  assert.equal((await host.tcp("127.0.0.1", 10_001, "again")).text, "again");
 });
 
 test("the server ends with the shim, and comes back where it alone was killed", async () => {

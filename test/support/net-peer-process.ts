@@ -68,14 +68,14 @@ async function tcp({ host, port, send, localAddress, timeoutMs }: PeerRequest["t
   }
 }
 
-async function udp({ host, port, send, timeoutMs }: PeerRequest["udp"]): Promise<UdpResult> {
+async function udp({ host, port, send, localPort, timeoutMs }: PeerRequest["udp"]): Promise<UdpResult> {
   const socket = createSocket(host.includes(":") ? "udp6" : "udp4");
   try {
     const answered = new Promise<UdpResult>((resolve, reject) => {
       socket.on("error", reject);
       socket.on("message", (text, from) => resolve({ text: text.toString("latin1"), from: from.address, error: "" }));
     });
-    socket.send(send, port, host);
+    socket.bind(localPort, () => socket.send(send, port, host));
     return await Promise.race([answered, sleep(timeoutMs, { text: "", from: "", error: "TIMEOUT" })]);
   } catch (error) {
     return { text: "", from: "", error: codeOf(error) };

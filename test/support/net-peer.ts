@@ -21,7 +21,14 @@ export interface PeerRequest {
     readonly localAddress?: string;
     readonly timeoutMs: number;
   };
-  readonly udp: { readonly host: string; readonly port: number; readonly send: string; readonly timeoutMs: number };
+  readonly udp: {
+    readonly host: string;
+    readonly port: number;
+    readonly send: string;
+    /** Own port; 0 for any. */
+    readonly localPort: number;
+    readonly timeoutMs: number;
+  };
   readonly bulk: { readonly host: string; readonly port: number; readonly bytes: number };
   readonly hold: { readonly host: string; readonly port: number; readonly count: number; readonly send: string };
   readonly holding: { readonly drop: "none" | "close" | "reset" };
@@ -87,8 +94,8 @@ export class NetPeer {
     return (await this.#call("tcp", { host, port, send, localAddress, timeoutMs })) as TcpResult;
   }
 
-  async udp(host: string, port: number, send: string, timeoutMs = 1000): Promise<UdpResult> {
-    return (await this.#call("udp", { host, port, send, timeoutMs })) as UdpResult;
+  async udp(host: string, port: number, send: string, timeoutMs = 1000, localPort = 0): Promise<UdpResult> {
+    return (await this.#call("udp", { host, port, send, localPort, timeoutMs })) as UdpResult;
   }
 
   async bulk(host: string, port: number, bytes: number): Promise<{ readonly got: string; readonly sent: string }> {
