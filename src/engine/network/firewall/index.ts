@@ -49,6 +49,11 @@ export interface FirewallEndpoint {
 export interface FirewallPort extends PublishedPort {
   readonly networkId: NetworkId;
   readonly address: string;
+  /**
+   * Bridges of the other networks that the container is on: what comes from their members is masqueraded, because the answer would go
+   * to them directly and not back through the host.
+   */
+  readonly otherBridges?: readonly string[];
 }
 
 export interface FirewallState {
