@@ -23,13 +23,25 @@ const root = join(import.meta.dirname, "../..");
 const cache = join(root, ".cache/vm");
 
 /** Host programs that the guest needs; their libraries follow by ldd. */
-const programs = ["/bin/busybox", "/usr/bin/crun", "/usr/sbin/nft", "/usr/sbin/ip", "/usr/bin/ps"];
+const programs = ["/bin/busybox", "/usr/bin/crun", "/usr/sbin/nft", "/usr/sbin/ip", "/usr/bin/ps", "/usr/bin/nsenter"];
 
 /** Modules that the initramfs loads before it can mount the root, in this order. */
 const earlyModules = ["virtio_pci", "virtio_blk", "ext4"];
 
 /** Modules for the engine itself. */
-const engineModules = ["overlay", "veth", "bridge", "nf_tables", "nft_chain_nat", "nft_masq", "nft_ct", "nft_fib_inet"];
+const engineModules = [
+  "overlay veth bridge macvlan ipvlan dummy 8021q sctp",
+  "nf_tables nft_chain_nat nft_masq nft_nat nft_redir nft_ct nft_fib_inet nft_reject_inet",
+  "nft_limit nft_log nft_meta_bridge nf_conntrack_bridge nf_conntrack_netlink",
+].flatMap((names) => names.split(" "));
+
+/** Node in the guest: the one that is pinned, where the bundle finds it. */
+export const guestNode = `/gantry/${relative(root, realpathSync(join(root, "node_modules/.bin/node")))}`;
+
+export interface VmOptions {
+  /** Files and directories of the test host → absolute paths in the guest. */
+  readonly files?: Readonly<Record<string, string>>;
+}
 
 export interface VmResult {
   /** Everything that the guest printed on its console after its script began. */
@@ -118,7 +130,7 @@ function makeInitramfs(work: string, k: Kernel): string {
   return archive;
 }
 
-function makeRoot(work: string, k: Kernel, script: string): string {
+function makeRoot(work: string, k: Kernel, script: string, { files = {} }: VmOptions): string {
   const staging = join(work, "root");
   for (const dir of [
     "proc",
@@ -154,6 +166,10 @@ function makeRoot(work: string, k: Kernel, script: string): string {
   const pinned = join(staging, "gantry", relative(root, node));
   mkdirSync(dirname(pinned), { recursive: true });
   cpSync(node, pinned);
+  for (const [from, to] of Object.entries(files)) {
+    mkdirSync(dirname(join(staging, to)), { recursive: true });
+    cpSync(from, join(staging, to), { recursive: true });
+  }
   for (const file of moduleFiles(k.modules, engineModules)) {
     const target = join(staging, "lib/modules", k.release, file);
     mkdirSync(dirname(target), { recursive: true });
@@ -189,7 +205,7 @@ function makeRoot(work: string, k: Kernel, script: string): string {
  *
  * @param timeoutMs the guest is killed after this long; its output so far is returned
  */
-export async function runInVm(script: string, timeoutMs: number): Promise<VmResult> {
+export async function runInVm(script: string, timeoutMs: number, options: VmOptions = {}): Promise<VmResult> {
   const work = mkdtempSync(join(tmpdir(), "vm-"));
   try {
     const k = kernel();
@@ -213,7 +229,7 @@ export async function runInVm(script: string, timeoutMs: number): Promise<VmResu
       "-initrd",
       makeInitramfs(work, k),
       "-drive",
-      `file=${makeRoot(work, k, script)},format=raw,if=virtio`,
+      `file=${makeRoot(work, k, script, options)},format=raw,if=virtio`,
       "-append",
       "console=ttyS0 panic=-1 no_timer_check quiet loglevel=3",
     ];
