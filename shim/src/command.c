@@ -46,8 +46,11 @@ static void hello(struct connection *c, const struct fields *f) {
   message_add_number(&m, "start", (int64_t)process_start_time(getpid()));
   message_add(&m, "boot", boot);
   message_add(&m, "runtime", s->options.runtime);
-  if (s->setup_error[0] != '\0')
+  if (s->setup_error[0] != '\0') {
     message_add(&m, "failed", s->setup_error);
+    if (s->setup_conflict)
+      message_add(&m, "failed.kind", "conflict");
+  }
   control_reply(c, &m);
   c->greeted = true;
   loop_disarm(&s->loop, &s->lonely);
@@ -186,6 +189,20 @@ static void abandon(struct connection *c, const struct fields *f) {
     cleanup_begin(s);
 }
 
+static void network(struct connection *c, const struct fields *f) {
+  struct shim *s = c->shim;
+  char reason[REASON_SIZE];
+  bool taken;
+  if (s->cleaning || s->init.reaped || s->init.phase == ENDED)
+    reply_error(c, f, "notFound", "the container has ended");
+  else if (!net_is_live(s))
+    reply_error(c, f, "conflict", "the container has no network of its own");
+  else if (!net_change(s, f, reason, &taken))
+    reply_error(c, f, taken ? "conflict" : "system", reason);
+  else
+    reply_ok(c, f);
+}
+
 /** True: the descriptor now belongs to the attached client. */
 static bool attach(struct connection *c, const struct fields *f) {
   uint8_t memory[512];
@@ -247,6 +264,8 @@ bool command_handle(struct connection *c, const struct fields *f) {
     send_signal(c, f);
   } else if (strcmp(op, "resize") == 0) {
     resize(c, f);
+  } else if (strcmp(op, "network") == 0) {
+    network(c, f);
   } else if (strcmp(op, "abandon") == 0) {
     abandon(c, f);
   } else {

@@ -12,6 +12,9 @@
 
 enum { LONELY_MS = 60000 };
 
+/** How a frame begins that may be longer than the others, its NUL included. */
+static const char large_op[] = "op=network";
+
 static void drop(struct connection *c) {
   struct shim *s = c->shim;
   for (struct connection **at = &s->connections; *at != NULL; at = &(*at)->next)
@@ -28,6 +31,10 @@ static void drop(struct connection *c) {
   if (c->source.fd >= 0)
     close(c->source.fd);
   free(c->partial);
+  if (c->large != NULL) {
+    free(c->large);
+    s->large_count--;
+  }
   free(c);
   s->connection_count--;
   if (s->connections == NULL && s->init.phase == PREPARED)
@@ -70,11 +77,46 @@ void control_exit_event(struct shim *s) {
   control_event(s, &m);
 }
 
+// Only a change of the network may be long; one of them at a time, so that memory is bounded.
+static bool large_begin(struct connection *c, const uint8_t *body, size_t have, uint32_t size) {
+  struct shim *s = c->shim;
+  if (!c->greeted || size > FRAME_MAX_SPAWN || s->large_count > 0 || memcmp(body, large_op, sizeof large_op) != 0)
+    return false;
+  c->large = malloc(size);
+  if (c->large == NULL)
+    return false;
+  s->large_count++;
+  memcpy(c->large, body, have);
+  c->large_size = size;
+  c->large_used = have;
+  return true;
+}
+
+static void large_ready(struct connection *c) {
+  struct fields f;
+  ssize_t n = recv(c->source.fd, c->large + c->large_used, c->large_size - c->large_used, MSG_DONTWAIT);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  c->large_used += n > 0 ? (size_t)n : 0;
+  if (n > 0 && c->large_used < c->large_size)
+    return;
+  bool ok = n > 0 && proto_check(c->large, c->large_size, &f) && command_handle(c, &f);
+  free(c->large);
+  c->large = NULL;
+  c->shim->large_count--;
+  if (!ok)
+    drop(c);
+}
+
 static void connection_ready(struct source *source, uint32_t events) {
   struct connection *c = (struct connection *)((char *)source - offsetof(struct connection, source));
   uint8_t bytes[FRAME_HEADER + FRAME_MAX_CONTROL];
   size_t used = c->partial_size, at = 0;
   (void)events;
+  if (c->large != NULL) {
+    large_ready(c);
+    return;
+  }
   if (used > 0)
     memcpy(bytes, c->partial, used);
   // An attaching client's input may follow its first frame at once: until greeted, read no further than that frame.
@@ -92,9 +134,17 @@ static void connection_ready(struct source *source, uint32_t events) {
   while (used - at >= FRAME_HEADER) {
     uint32_t size = proto_length(bytes + at);
     struct fields f;
-    if (size == 0 || size > FRAME_MAX_CONTROL) {
+    size_t have = used - at - FRAME_HEADER;
+    if (size > FRAME_MAX_CONTROL && c->greeted && have < sizeof large_op && size <= FRAME_MAX_SPAWN)
+      break;
+    bool large = size > FRAME_MAX_CONTROL && large_begin(c, bytes + at + FRAME_HEADER, have, size);
+    if (size == 0 || (size > FRAME_MAX_CONTROL && !large)) {
       drop(c);
       return;
+    }
+    if (large) {
+      at = used;
+      break;
     }
     if (used - at - FRAME_HEADER < size)
       break;

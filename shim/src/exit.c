@@ -1,5 +1,5 @@
-// The end of a container, in this order: OOM count, rest of the output, exit record on disk, everybody told, runtime state
-// deleted, cgroups removed, network link removed, files removed, gone. Each step can be repeated by a daemon that finds it undone.
+// The end of a container, in this order: network given back, OOM count, rest of the output, exit record on disk, everybody told,
+// runtime state deleted, cgroups removed, network link removed, files removed, gone. Each step can be repeated by a daemon that finds it undone.
 
 #include <dirent.h>
 #include <errno.h>
@@ -94,6 +94,7 @@ void cleanup_begin(struct shim *s) {
   if (s->cleaning)
     return;
   s->cleaning = true;
+  net_end(s);
   s->cleanup.fire = cleanup_step;
   loop_disarm(&s->loop, &s->lonely);
   if (!s->init.drained) {

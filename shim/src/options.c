@@ -37,32 +37,10 @@ static bool parse_network(struct options *o, const struct fields *f, char reason
     o->network = "none";
   if (strcmp(o->network, "none") == 0 || strcmp(o->network, "host") == 0 || strcmp(o->network, "join") == 0)
     return true;
-  if (strcmp(o->network, "bridge") != 0) {
-    fail(reason, "unknown kind of network: %.32s", o->network);
-    return false;
-  }
-  struct {
-    const char *key;
-    const char **value;
-    size_t max;
-  } texts[] = {
-      {"net.host", &o->host_interface, 15}, {"net.bridge", &o->bridge, 15}, {"net.name", &o->interface, 15},
-      {"net.mac", &o->mac, 17},             {"net.address", &o->address, 18},
-  };
-  for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-    *texts[i].value = field_get(f, texts[i].key);
-    if (*texts[i].value == NULL || **texts[i].value == '\0' || strlen(*texts[i].value) > texts[i].max ||
-        (i < 3 && strpbrk(*texts[i].value, "/ \t\n") != NULL) || strcmp(*texts[i].value, "..") == 0) {
-      fail(reason, "invalid %s", texts[i].key);
-      return false;
-    }
-  }
-  o->gateway = field_get(f, "net.gateway");
-  if (!field_number(f, "net.mtu", 68, 65535, 1500, &o->mtu)) {
-    fail(reason, "invalid net.mtu");
-    return false;
-  }
-  return true;
+  if (strcmp(o->network, "own") == 0)
+    return wish_check(f, reason);
+  fail(reason, "unknown kind of network: %.32s", o->network);
+  return false;
 }
 
 bool options_parse(struct options *o, const struct fields *f, char reason[REASON_SIZE]) {

@@ -9,7 +9,7 @@ uint32_t proto_length(const uint8_t h[FRAME_HEADER]) {
 }
 
 static bool is_key_char(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-';
 }
 
 bool proto_check(const void *body, size_t size, struct fields *out) {

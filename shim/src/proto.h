@@ -10,7 +10,7 @@
 enum {
   FRAME_HEADER = 4,
   FRAME_MAX_CONTROL = 8192,
-  FRAME_MAX_SPAWN = 256 * 1024,
+  FRAME_MAX_SPAWN = 8 << 20, // and of op=network: a container may publish thousands of ports
   FIELDS_MAX = 1024,
 };
 
@@ -22,7 +22,7 @@ struct fields {
 
 uint32_t proto_length(const uint8_t header[FRAME_HEADER]);
 
-/** Accepts a body: 1 to FIELDS_MAX strings, each `key=value`, keys of [a-zA-Z.-], the last byte NUL. */
+/** Accepts a body: 1 to FIELDS_MAX strings, each `key=value`, keys of [a-zA-Z0-9.-], the last byte NUL. */
 bool proto_check(const void *body, size_t size, struct fields *out);
 
 /** The value of the first `key`, or NULL. */

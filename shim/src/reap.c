@@ -84,6 +84,7 @@ void reaped(struct process *p, int status) {
   p->wait_status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   if (p == &p->shim->init) {
     p->shim->exit.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    net_end(p->shim); // addresses and ports may be somebody else's as soon as the exit is told
     exit_begin(p->shim);
   }
   process_ended(p);

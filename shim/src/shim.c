@@ -36,7 +36,7 @@ static bool set_up(struct shim *s) {
   }
   s->init.logged = o->log_path != NULL;
   return process_open(&s->init, s->setup_error) && mount_private(s, s->setup_error) && mount_root(s, s->setup_error) &&
-         net_setup(s, s->setup_error);
+         net_setup(s, s->setup_error, &s->setup_conflict);
 }
 
 _Noreturn void shim_main(const struct options *options, int listener, int program, char *title, size_t title_size) {
@@ -60,8 +60,11 @@ _Noreturn void shim_main(const struct options *options, int listener, int progra
   s->run_fd = open(options->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (s->run_fd < 0 || !loop_open(&s->loop) || !reap_open(s))
     _exit(1);
-  if (!set_up(s) && s->setup_error[0] == '\0')
-    fail(s->setup_error, "set up the container's stdio, mounts and network");
+  if (!set_up(s)) {
+    if (s->setup_error[0] == '\0')
+      fail(s->setup_error, "set up the container's stdio, mounts and network");
+    net_remove(s);
+  }
   control_open(s, listener);
   while (!s->left)
     loop_turn(&s->loop, idle, s);

@@ -58,9 +58,7 @@ struct options {
   const char *id, *run_dir, *exit_file;
   const char *upper, *work;
   bool readonly;
-  const char *network;
-  const char *host_interface, *bridge, *interface, *mac, *address, *gateway;
-  int64_t mtu;
+  const char *network; // none, host, join or own
   const char *runtime, *state_root;
   const char *state; // the runtime's directory of this container, when removing it is all that deleting does; or NULL
   bool seals; // executes a sealed copy of the runtime
@@ -245,6 +243,8 @@ struct connection {
   bool greeted;
   uint8_t *partial;
   size_t partial_size;
+  uint8_t *large; // a long frame that is coming in, or NULL
+  size_t large_size, large_used;
 };
 
 bool control_open(struct shim *, int listener);
@@ -263,7 +263,7 @@ void runtime_start(struct process *);
 /** A runtime process of ours has ended. True: it was one. */
 bool runtime_ended(struct shim *, pid_t, int status);
 
-// ---- mount.c, mount-points.c, net.c ----
+// ---- mount.c, mount-points.c ----
 
 bool mount_private(struct shim *, char reason[REASON_SIZE]);
 bool mount_root(struct shim *, char reason[REASON_SIZE]);
@@ -272,7 +272,20 @@ bool mount_hide_unified(void);
 bool mount_points_make(int root, char reason[REASON_SIZE]);
 /** Gives up the own mount namespace: what the host unmounts must not be kept busy here. */
 void mount_leave(struct shim *);
-bool net_setup(struct shim *, char reason[REASON_SIZE]);
+
+// ---- net*.c: the container's own network ----
+
+/** Checks the network part of a request: interfaces, routes, elements. */
+bool wish_check(const struct fields *, char reason[REASON_SIZE]);
+/** Makes the network namespace and what the spawn request says of it. @param taken set where a port of the host is in use */
+bool net_setup(struct shim *, char reason[REASON_SIZE], bool *taken);
+/** Whether there is an own network that may be changed: until the first process has ended. */
+bool net_is_live(const struct shim *);
+/** Makes it what these fields say. After a failure it is undetermined: the old fields restore it. */
+bool net_change(struct shim *, const struct fields *, char reason[REASON_SIZE], bool *taken);
+/** Gives back what others may have now: elements, ports, the name server's sockets; frames of the container pass no more. */
+void net_end(struct shim *);
+/** And the host ends of veth pairs. */
 void net_remove(struct shim *);
 
 // ---- nfnl.c: nft over netlink, no process ----
@@ -342,11 +355,13 @@ struct exit_record {
 };
 
 struct ports;
+struct net;
 
 struct shim {
   struct options options;
   char *title; // what ps shows
   size_t title_size;
+  struct net *net;     // NULL: no network of its own
   struct ports *ports; // NULL: none is published
   struct loop loop;
   struct log log;
@@ -355,10 +370,12 @@ struct shim {
   int host_mounts; // the host's mount namespace, −1 once left or never entered
   bool own_mounts;
   char setup_error[REASON_SIZE];
+  bool setup_conflict; // a port of the host is in use
   struct source listener;
   struct source signals;
   struct connection *connections;
   int connection_count, client_count;
+  int large_count; // long frames that are coming in
   struct process init;
   struct process *execs; // newest first
   int exec_count;
@@ -372,7 +389,6 @@ struct shim {
   struct timer cleanup;
   struct dns *dns;     // NULL: the container has no name server
   struct timer lonely; // nobody ran the container and nobody is connected
-  int link_index; // host end of the veth pair, 0 where there is none
   bool left;
 };
 

@@ -1,4 +1,4 @@
-// Fuzz target of everything that parses bytes from a socket or a pipe: frames, fields, spawn options.
+// Fuzz target of everything that parses bytes from a socket or a pipe: frames, fields, spawn options, networks, lists of elements.
 // With clang: libFuzzer. Standalone: `fuzz RUNS [SEED]` mutates valid frames at random.
 
 #include <stdint.h>
@@ -6,7 +6,34 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "net.h"
 #include "shim.h"
+
+static void walk_network(const struct fields *f) {
+  const char *firewall = field_get(f, "firewall"), *text, *value;
+  char reason[REASON_SIZE], path[256];
+  struct interface i;
+  struct prefix p;
+  size_t cursor = 0;
+  if (wish_check(f, reason))
+    while (interface_next(f, &cursor, &i)) {
+      size_t at = 0;
+      while ((text = field_next(&i.group, "if.address", &at)) != NULL)
+        if (!prefix_parse(text, &p) || p.bits > 128)
+          abort();
+      at = 0;
+      while ((text = field_next(&i.group, "if.sysctl", &at)) != NULL)
+        if (!sysctl_parse(text, path, &value) || strncmp(path, "/proc/sys/net/", 14) != 0 || strstr(path, "..") != NULL)
+          abort();
+    }
+  if (firewall == NULL)
+    return;
+  char *all = lines_without(firewall, ""), *none = lines_without(firewall, firewall);
+  if (all == NULL || none == NULL || none[0] != '\0')
+    abort();
+  free(all);
+  free(none);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fields f;
@@ -27,6 +54,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     (void)field_number(&f, "signal", 0, 64, -1, &n);
     if (options_parse(&o, &f, reason) && (strlen(o.id) != 64 || o.run_dir[0] != '/'))
       abort();
+    walk_network(&f);
   }
   free(body);
   return 0;
@@ -43,10 +71,12 @@ static uint32_t next(uint32_t below) {
 int main(int argc, char **argv) {
   static const char seed[] =
       "tag=1\0id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\0run=/run/x\0exit=/var/x/exit\0upper=/u\0work=/w\0"
-      "ro=0\0net=bridge\0net.host=veth0\0net.bridge=br0\0net.name=eth0\0net.mac=02:00:00:00:00:01\0net.address=10.0.0.2/16\0"
-      "net.gateway=10.0.0.1\0net.mtu=1500\0runtime=/usr/bin/crun\0runtime.arg=--x\0runtime.root=/r\0tty=1\0rows=24\0columns=80\0"
+      "ro=0\0net=own\0if=eth0\0if.kind=veth\0if.parent=br0\0if.host=veth0\0if.mac=02:00:00:00:00:01\0if.mtu=1500\0"
+      "if.address=10.0.0.2/16\0if.address=fd00::2/64\0if.sysctl=net/ipv4/conf/eth0/log_martians 1\0if=eth1\0if.kind=ipvlan\0"
+      "if.parent=ens3\0if.mode=l3s\0if.flag=vepa\0gateway4=eth0 10.0.0.1\0gateway6=eth1\0dns=/run/dns.sock\0"
+      "firewall=inet a_b 0a0b 01\nbridge c 00\n\0ports=tcp 0.0.0.0 80 10.0.0.2 80\n\0runtime=/usr/bin/crun\0runtime.arg=--x\0runtime.root=/r\0tty=1\0rows=24\0columns=80\0"
       "log=/var/x/log\0log.max=100\0log.files=3\0cgroup=/sys/fs/cgroup/x\0lower=/a\0lower=/b\0";
-  uint8_t body[1024];
+  uint8_t body[2048];
   long runs = argc > 1 ? atol(argv[1]) : 100000;
   state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   for (long i = 0; i < runs; i++) {

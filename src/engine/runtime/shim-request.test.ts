@@ -35,7 +35,7 @@ test("every option is in the request, lists in order", () => {
   assert.deepEqual(frame.all("cgroup"), ["/c/1", "/c/2"]);
   assert.deepEqual(frame.all("runtime.arg"), ["--cgroup-manager", "cgroupfs"]);
   const single = Object.fromEntries(
-    "id run exit upper work ro net net.host net.bridge net.name net.mac net.address net.gateway net.mtu runtime runtime.root hide tty stdin once rows columns log log.max log.files"
+    "id run exit upper work ro net if if.kind if.host if.parent if.mac if.address if.mtu gateway4 runtime runtime.root hide tty stdin once rows columns log log.max log.files"
       .split(" ")
       .map((key) => [key, frame.get(key)]),
   );
@@ -46,14 +46,15 @@ test("every option is in the request, lists in order", () => {
     upper: "/u",
     work: "/w",
     ro: "0",
-    net: "bridge",
-    "net.host": "veth1",
-    "net.bridge": "docker0",
-    "net.name": "eth0",
-    "net.mac": "02:42:ac:11:00:02",
-    "net.address": "172.17.0.2/16",
-    "net.gateway": "172.17.0.1",
-    "net.mtu": "1500",
+    net: "own",
+    if: "eth0",
+    "if.kind": "veth",
+    "if.host": "veth1",
+    "if.parent": "docker0",
+    "if.mac": "02:42:ac:11:00:02",
+    "if.address": "172.17.0.2/16",
+    "if.mtu": "1500",
+    gateway4: "eth0 172.17.0.1",
     runtime: "/usr/bin/crun",
     "runtime.root": "/s",
     hide: "1",
@@ -74,7 +75,58 @@ test("what is not wanted is not asked for", () => {
       spawnFields({ ...options, network: { kind: "none" }, log: undefined, consoleSize: undefined, tty: false }),
     ).subarray(4),
   );
-  for (const key of ["net.host", "log", "log.max", "log.files", "rows", "columns"])
+  for (const key of ["if", "log", "log.max", "log.files", "rows", "columns"])
     assert.equal(frame.get(key), undefined, key);
   assert.equal(frame.get("net"), "none");
+});
+
+test("an own network: fields of an interface follow its name, lists are one field each and the last", () => {
+  const link = { mode: "", flag: "", hostInterface: "", mac: "", mtu: 0, sysctls: {}, addresses: [] };
+  const body = renderFrame(
+    spawnFields({
+      ...options,
+      network: {
+        kind: "own",
+        interfaces: [
+          {
+            ...link,
+            kind: "veth",
+            name: "eth0",
+            hostInterface: "gveth1",
+            parent: "gantry0",
+            addresses: ["10.0.0.2/16", "fd00::2/64"],
+            sysctls: { "net/ipv4/conf/eth0/log_martians": "1" },
+          },
+          { ...link, kind: "ipvlan", name: "eth1", parent: "ens3", mode: "l3", flag: "vepa", mtu: 1400 },
+        ],
+        gateway4: { interface: "eth1", via: "" },
+        gateway6: { interface: "eth0", via: "fd00::1" },
+        firewall: ["inet a 01", "bridge b 02 03"],
+        ports: [{ protocol: "tcp", hostIp: "::", hostPort: 8080, address: "fd00::2", containerPort: 80 }],
+        dnsSocket: "/run/dns.sock",
+      },
+    }),
+  );
+  const fields = body.subarray(4, -1).toString().split("\0");
+  assert.deepEqual(fields.slice(fields.indexOf("net=own")), [
+    "net=own",
+    "if=eth0",
+    "if.kind=veth",
+    "if.parent=gantry0",
+    "if.host=gveth1",
+    "if.address=10.0.0.2/16",
+    "if.address=fd00::2/64",
+    "if.sysctl=net/ipv4/conf/eth0/log_martians 1",
+    "if=eth1",
+    "if.kind=ipvlan",
+    "if.parent=ens3",
+    "if.mode=l3",
+    "if.flag=vepa",
+    "if.mtu=1400",
+    "gateway4=eth1",
+    "gateway6=eth0 fd00::1",
+    "dns=/run/dns.sock",
+    "firewall=inet a 01\nbridge b 02 03\n",
+    "ports=tcp :: 8080 fd00::2 80\n",
+  ]);
 });

@@ -1,7 +1,14 @@
 // ShimOptions → the fields of a spawn request, pure. Source: docs/shim-protocol.md, "spawn".
 
 import type { Field } from "./shim-frames.ts";
-import type { ShimGateway, ShimInterface, ShimNetwork, ShimOptions, ShimOwnNetwork } from "./shim.ts";
+import type {
+  ShimBridgeNetwork,
+  ShimGateway,
+  ShimInterface,
+  ShimNetwork,
+  ShimOptions,
+  ShimOwnNetwork,
+} from "./shim.ts";
 
 function flag(value: boolean): string {
   return value ? "1" : "0";
@@ -37,25 +44,41 @@ function ownNetworkFields(network: ShimOwnNetwork): Field[] {
     ...network.interfaces.flatMap(interfaceFields),
     ["gateway4", gatewayOf(network.gateway4)],
     ["gateway6", gatewayOf(network.gateway6)],
+    ["dns", network.dnsSocket],
     ["firewall", network.firewall.map((line) => `${line}\n`).join("") || undefined],
     ["ports", ports.join("") || undefined],
-    ["dns", network.dnsSocket],
   ];
+}
+
+/** One interface on a bridge, as an own network. */
+function ownOf(network: ShimBridgeNetwork): ShimOwnNetwork {
+  const { hostInterface, bridge, interface: name, mac, address, gateway, mtu } = network;
+  const link = {
+    kind: "veth",
+    hostInterface,
+    parent: bridge,
+    mode: "",
+    flag: "",
+    name,
+    mac,
+    mtu,
+    sysctls: {},
+  } as const;
+  return {
+    kind: "own",
+    interfaces: [{ ...link, addresses: [address] }],
+    gateway4: gateway === "" ? undefined : { via: gateway, interface: name },
+    gateway6: undefined,
+    firewall: [],
+    ports: [],
+    dnsSocket: undefined,
+  };
 }
 
 export function networkFields(network: ShimNetwork): Field[] {
   if (network.kind === "own") return ownNetworkFields(network);
-  if (network.kind !== "bridge") return [["net", network.kind]];
-  return [
-    ["net", "bridge"],
-    ["net.host", network.hostInterface],
-    ["net.bridge", network.bridge],
-    ["net.name", network.interface],
-    ["net.mac", network.mac],
-    ["net.address", network.address],
-    ["net.gateway", network.gateway === "" ? undefined : network.gateway],
-    ["net.mtu", network.mtu],
-  ];
+  if (network.kind === "bridge") return ownNetworkFields(ownOf(network));
+  return [["net", network.kind]];
 }
 
 /** The request without its tag. */
@@ -68,7 +91,6 @@ export function spawnFields(options: ShimOptions): Field[] {
     ["upper", rootfs.upper],
     ["work", rootfs.work],
     ["ro", flag(rootfs.readonly)],
-    ...networkFields(options.network),
     ["runtime", runtime.path],
     ...runtime.args.map((arg): Field => ["runtime.arg", arg]),
     ["runtime.root", runtime.stateRoot],
@@ -85,5 +107,7 @@ export function spawnFields(options: ShimOptions): Field[] {
     ["log.files", log === undefined ? undefined : Math.max(1, log.maxFiles)],
     ...options.cgroups.map((cgroup): Field => ["cgroup", cgroup]),
     ...rootfs.lower.map((lower): Field => ["lower", lower]),
+    // Last, with the long lists at its end: the shim gives their memory back.
+    ...networkFields(options.network),
   ];
 }

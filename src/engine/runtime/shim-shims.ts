@@ -63,7 +63,7 @@ async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs:
     const failed = reply.get("failed");
     if (failed !== undefined) {
       await connection.ended(leaveTimeoutMs);
-      throw new EngineError("System", failed);
+      throw new EngineError(reply.get("failed.kind") === "conflict" ? "Conflict" : "System", failed);
     }
     const identity = identityOf(reply, reply.get("boot") ?? "");
     return new ShimClient(connection, { id, identity, runDir, runtimePath: reply.get("runtime") ?? "runtime" });
@@ -76,7 +76,8 @@ async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs:
 /**
  * The shims of one daemon. The spawner starts at once.
  *
- * `spawn` rejects with System where the shim's mounts or network failed (what was tried, errno); nothing is left behind then.
+ * `spawn` rejects with System where the shim's mounts or network failed (what was tried, errno), with Conflict where a program of
+ * the host has a port that is to be published; nothing is left behind then.
  * `connect` checks that the answering shim is of this boot and of this container.
  */
 export function createShims(deps: ShimsDeps): Shims {
