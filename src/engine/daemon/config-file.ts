@@ -6,7 +6,8 @@ import { EngineError, errnoOf, messageOf } from "../../base/errors.ts";
 import type { Flags } from "../../base/flags.ts";
 import { parseRamBytes } from "../../base/units.ts";
 import { maskCredentials } from "../../distribution/index.ts";
-import { type Directive, directives, directivesOfDockerdOnly, type DirectiveType } from "./directives.ts";
+import type { Directive, DirectiveType } from "./directive.ts";
+import { directives, directivesOfDockerdOnly } from "./directives.ts";
 
 /** Values by key, each of the type that its directive has. */
 export type FileConfig = ReadonlyMap<string, unknown>;
@@ -68,6 +69,19 @@ function isSize(value: unknown): boolean {
   }
 }
 
+function isPoolList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.every(
+      (entry: unknown) =>
+        isObject(entry) &&
+        typeof entry["base"] === "string" &&
+        Number.isSafeInteger(entry["size"]) &&
+        Object.keys(entry).every((key) => key === "base" || key === "size"),
+    )
+  );
+}
+
 const kinds: Readonly<Record<DirectiveType, { readonly is: (value: unknown) => boolean; readonly name: string }>> = {
   bool: { is: (value) => typeof value === "boolean", name: "a boolean" },
   int: { is: (value) => Number.isSafeInteger(value), name: "an integer" },
@@ -75,6 +89,11 @@ const kinds: Readonly<Record<DirectiveType, { readonly is: (value: unknown) => b
   size: { is: isSize, name: 'a number of bytes, or a size like "64m"' },
   strings: { is: isStringList, name: "a list of strings" },
   map: { is: isStringMap, name: "an object with strings for values" },
+  maps: {
+    is: (value) => isObject(value) && Object.values(value).every(isStringMap),
+    name: 'an object like {"bridge": {"com.docker.network.driver.mtu": "1400"}}',
+  },
+  pools: { is: isPoolList, name: 'a list like [{"base": "10.10.0.0/16", "size": 24}]' },
   ulimits: { is: isUlimitMap, name: 'an object like {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}' },
   proxies: { is: isProxies, name: `an object with strings for ${proxyKeys.join(", ")}` },
   runtimes: { is: isRuntimeMap, name: 'an object like {"name": {"path": "/usr/bin/crun", "runtimeArgs": []}}' },
@@ -91,7 +110,7 @@ export function parseConfigFile(text: string): FileConfig {
     throw new EngineError("InvalidParameter", `invalid JSON: ${messageOf(error)}`, { cause: error });
   }
   if (!isObject(value)) throw new EngineError("InvalidParameter", "invalid JSON: an object is needed");
-  return parseDirectives(spreadProxies(value));
+  return parseDirectives(spreadHostGateway(spreadProxies(value)));
 }
 
 /** "proxies": {"http-proxy": …} says the same as "http-proxy". */
@@ -104,6 +123,17 @@ function spreadProxies(value: Readonly<Record<string, unknown>>): Readonly<Recor
   if (twice.length > 0)
     throw new EngineError("InvalidParameter", `both in proxies and by themselves: ${twice.join(", ")}`);
   return { ...rest, ...proxies };
+}
+
+/** "host-gateway-ip": "x" is dockerd's older word for "host-gateway-ips": ["x"]. */
+function spreadHostGateway(value: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { "host-gateway-ip": address, ...rest } = value;
+  if (address === undefined) return value;
+  if (typeof address !== "string")
+    throw new EngineError("InvalidParameter", `invalid value for host-gateway-ip: ${kinds.string.name} is needed`);
+  if ("host-gateway-ips" in rest)
+    throw new EngineError("InvalidParameter", "both host-gateway-ip and host-gateway-ips: say it once");
+  return { ...rest, "host-gateway-ips": [address] };
 }
 
 function parseDirectives(value: Readonly<Record<string, unknown>>): FileConfig {

@@ -10,8 +10,10 @@ import { parseRamBytes } from "../../base/units.ts";
 import { parseBip } from "../network/index.ts";
 import { checkLogConfig, checkUlimits } from "../runtime/index.ts";
 import { type FileConfig, readConfigFile, refuseConflicts } from "./config-file.ts";
-import { directives, splitOnce } from "./directives.ts";
+import { splitOnce } from "./directive.ts";
+import { directives } from "./directives.ts";
 import { parseInsecureRegistry, parseMirror } from "./distribution-config.ts";
+import { complainAboutNetworks, type NetworkDirectives, readNetworkDirectives } from "./network-config.ts";
 
 export interface RuntimeConfig {
   /** Absolute, or a name that PATH finds. */
@@ -26,7 +28,7 @@ export interface Ulimit {
 }
 
 /** Everything that gantryd was told, defaults filled in. Paths are absolute. */
-export interface DaemonConfig {
+export interface DaemonConfig extends NetworkDirectives {
   readonly configFile: string;
   readonly hosts: readonly string[];
   readonly tls: {
@@ -126,11 +128,14 @@ class Merged {
     return Array.isArray(value) ? value.map(String) : this.#flags.strings(name);
   }
 
-  map<T>(name: string, parse: (value: string) => readonly [string, T]): Readonly<Record<string, T>> {
+  parsed<T>(name: string, parse: (values: readonly string[]) => T): T {
     const value = this.#fromFile(name);
     // config-file.ts has checked the type of what is in it.
-    if (value !== undefined) return value as Readonly<Record<string, T>>;
-    return Object.fromEntries(this.#flags.strings(name).map(parse));
+    return value === undefined ? parse(this.#flags.strings(name)) : (value as T);
+  }
+
+  map<T>(name: string, parse: (value: string) => readonly [string, T]): Readonly<Record<string, T>> {
+    return this.parsed(name, (values) => Object.fromEntries(values.map(parse)));
   }
 }
 
@@ -195,9 +200,7 @@ function complain(config: DaemonConfig): string | undefined {
     !(config.defaultRuntime in config.runtimes) &&
       `specified default runtime '${config.defaultRuntime}' does not exist`,
     (config.mtu < 68 || config.mtu > 65535) && `invalid default MTU: ${config.mtu}`,
-    config.bridge !== "" &&
-      config.bip !== undefined &&
-      "You specified -b & --bip, mutually exclusive options. Please specify only one",
+    complainAboutNetworks(config),
     config.bridge !== "" && !/^[^\s/:]{1,15}$/.test(config.bridge) && `invalid bridge name: ${config.bridge}`,
     config.maxConcurrentDownloads < 0 && `invalid max concurrent downloads: ${config.maxConcurrentDownloads}`,
     config.maxConcurrentUploads < 0 && `invalid max concurrent uploads: ${config.maxConcurrentUploads}`,
@@ -290,6 +293,7 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
     dns: merged.strings("dns"),
     dnsSearch: merged.strings("dns-search"),
     dnsOptions: merged.strings("dns-opt"),
+    ...readNetworkDirectives(merged),
     cgroupParent: merged.string("cgroup-parent"),
     defaultShmSizeBytes: parseRamBytes(merged.string("default-shm-size")),
     defaultUlimits: merged.map("default-ulimit", parseUlimit),

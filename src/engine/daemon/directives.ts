@@ -1,24 +1,10 @@
 // What gantryd can be told: each directive as a flag, and as a key of the configuration file where it has one. Names and
 // meanings are dockerd's. Data only; reading is flags.ts's and config-file.ts's.
 
-import { isIP } from "node:net";
-import type { FlagSpec } from "../../base/flags.ts";
 import { messageOf } from "../../base/errors.ts";
 import { parseRamBytes } from "../../base/units.ts";
-
-/** Type of a directive's value in the configuration file. */
-export type DirectiveType = "bool" | "int" | "string" | "size" | "strings" | "map" | "ulimits" | "runtimes" | "proxies";
-
-export interface Directive {
-  readonly flag: FlagSpec;
-  /** Key in the configuration file; undefined where only the command line can say it. */
-  readonly key: string | undefined;
-  readonly type: DirectiveType;
-  /** May hold a password: never shown as it is. */
-  readonly secret?: true;
-  /** A SIGHUP applies a new value; others wait for the next start. */
-  readonly reloads?: true;
-}
+import { type Directive, splitOnce } from "./directive.ts";
+import { networkDirectives } from "./network-directives.ts";
 
 function complainAboutRuntime(value: string): string | undefined {
   const [name, path = ""] = splitOnce(value, "=");
@@ -38,13 +24,8 @@ function complainAboutSize(value: string): string | undefined {
   }
 }
 
-/** Splits at the first separator; the second part is undefined without one. */
-export function splitOnce(text: string, separator: string): readonly [string, string | undefined] {
-  const at = text.indexOf(separator);
-  return at < 0 ? [text, undefined] : [text.slice(0, at), text.slice(at + separator.length)];
-}
-
 export const directives: readonly Directive[] = [
+  ...networkDirectives,
   {
     flag: {
       name: "add-runtime",
@@ -65,12 +46,6 @@ export const directives: readonly Directive[] = [
     },
     key: "allow-insecure-tcp",
     type: "bool",
-  },
-  { flag: { name: "bip", kind: "string", usage: "IPv4 address for the default bridge" }, key: "bip", type: "string" },
-  {
-    flag: { name: "bridge", short: "b", kind: "string", usage: 'Attach containers to a network bridge, or "none"' },
-    key: "bridge",
-    type: "string",
   },
   {
     flag: { name: "cgroup-parent", kind: "string", usage: "Set parent cgroup for all containers", default: "/gantry" },
@@ -132,22 +107,6 @@ export const directives: readonly Directive[] = [
     },
     key: "default-ulimits",
     type: "ulimits",
-  },
-  {
-    flag: {
-      name: "dns",
-      kind: "strings",
-      usage: "DNS server to use",
-      complain: (value) => (isIP(value) === 0 ? `invalid string being converted to IP address: ${value}` : undefined),
-    },
-    key: "dns",
-    type: "strings",
-  },
-  { flag: { name: "dns-opt", kind: "strings", usage: "DNS options to use" }, key: "dns-opts", type: "strings" },
-  {
-    flag: { name: "dns-search", kind: "strings", usage: "DNS search domains to use" },
-    key: "dns-search",
-    type: "strings",
   },
   {
     flag: {
@@ -213,11 +172,6 @@ export const directives: readonly Directive[] = [
     key: "insecure-registries",
     type: "strings",
     reloads: true,
-  },
-  {
-    flag: { name: "ip-forward", kind: "bool", usage: "Enable IP forwarding in system configuration", default: "true" },
-    key: "ip-forward",
-    type: "bool",
   },
   {
     flag: { name: "label", kind: "strings", usage: "Set key=value labels to the daemon", complain: complainAboutLabel },
@@ -299,11 +253,6 @@ export const directives: readonly Directive[] = [
     type: "size",
   },
   {
-    flag: { name: "mtu", kind: "int", usage: 'Set the MTU for the default "bridge" network', default: "1500" },
-    key: "mtu",
-    type: "int",
-  },
-  {
     flag: {
       name: "no-proxy",
       kind: "string",
@@ -381,13 +330,12 @@ function complainAboutLabel(value: string): string | undefined {
 /** dockerd's keys that Gantry does not have yet: a file that was written for dockerd is told which, not that they are typos. */
 export const directivesOfDockerdOnly: ReadonlySet<string> = new Set(
   `
-  allow-direct-routing allow-nondistributable-artifacts authorization-plugins bip6 builder
+  allow-nondistributable-artifacts authorization-plugins builder
   cdi-spec-dirs containerd containerd-namespace containerd-plugin-namespace cpu-rt-period
-  cpu-rt-runtime default-address-pools default-cgroupns-mode default-gateway default-gateway-v6
-  default-ipc-mode default-network-opts exec-opts experimental features fixed-cidr fixed-cidr-v6
-  host-gateway-ip host-gateway-ips icc ip ip-forward-no-drop ip-masq ip6tables iptables ipv6
+  cpu-rt-runtime default-cgroupns-mode
+  default-ipc-mode exec-opts experimental features
   metrics-addr network-control-plane-mtu no-new-privileges node-generic-resources raw-logs rootless
   seccomp-profile selinux-enabled storage-driver storage-opts swarm-default-advertise-addr
-  userland-proxy userland-proxy-path userns-remap
+  userland-proxy-path userns-remap
   `.match(/\S+/g),
 );

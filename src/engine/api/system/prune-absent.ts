@@ -1,4 +1,4 @@
-// Prune of what cannot be made here yet: user-defined networks, volumes, build cache. There is none, so none is deleted; docker
+// Prune of what cannot be made here yet: volumes, build cache. There is none, so none is deleted; docker
 // system prune asks for all of them and goes no further after an error.
 
 import { sendJson } from "../exchange.ts";
@@ -9,10 +9,6 @@ const buildFilters = ["description", "id", "inuse", "parent", "private", "shared
 
 export function pruneAbsentRoutes(): readonly Route[] {
   return [
-    route("POST", "/networks/prune", async (exchange) => {
-      parseFilters(exchange.query.text("filters"), ["label", "label!", "until"]);
-      sendJson(exchange, 200, { NetworksDeleted: null });
-    }),
     route("POST", "/volumes/prune", async (exchange) => {
       parseFilters(exchange.query.text("filters"), ["all", "label", "label!"]);
       sendJson(exchange, 200, { VolumesDeleted: [], SpaceReclaimed: 0 });

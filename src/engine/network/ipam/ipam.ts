@@ -38,7 +38,7 @@ interface Ranges {
  * @param engineId   what the default IPv6 pool is derived from
  * @throws InvalidParameter a pool that is none
  */
-export function createIpam(configured: readonly AddressPoolConfig[], engineId = ""): Ipam {
+export function createIpam(configured: readonly AddressPoolConfig[], engineId: string): Ipam {
   return new AddressManager(parsePools(configured, engineId));
 }
 
