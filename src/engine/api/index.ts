@@ -9,6 +9,7 @@ import { registryRoutes } from "./images/registry.ts";
 import { imagePruneRoutes } from "./images/prune.ts";
 import { archiveRoutes } from "./images/archives.ts";
 import { imageRoutes } from "./images/routes.ts";
+import { connectRoutes } from "./networks/connect.ts";
 import { networkRoutes } from "./networks/routes.ts";
 import type { Engine } from "./ports.ts";
 import { Router } from "./router.ts";
@@ -65,6 +66,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...diskUsageRoutes(engine),
     ...pruneAbsentRoutes(),
     ...networkRoutes(engine),
+    ...connectRoutes(engine),
   ]);
   return new HttpServer(router, {
     commonHeaders: {

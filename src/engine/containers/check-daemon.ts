@@ -8,6 +8,7 @@ import { parseLogRotation } from "../runtime/index.ts";
 import type { Violation } from "./check.ts";
 import type { ShimProcess } from "./kernel-state.ts";
 import { finishRemoval } from "./remove.ts";
+import { restoreNetworks } from "./restore-networks.ts";
 import type { Room } from "./room.ts";
 
 /** F15: descriptors of the daemon by what it has to hold: a base, one connection per shim, some per client. */
@@ -80,8 +81,13 @@ export async function checkJournal(room: Room): Promise<readonly Violation[]> {
       detail: `its ${kind} was begun and never finished`,
       repair: async () => {
         using _held = await room.locks.lock(subject);
-        if (kind === "remove") await finishRemoval(room, containerId);
-        else if (container?.task === undefined) await room.deps.store.commit([{ delete: "ops", key: id }]);
+        if (kind === "remove") {
+          await finishRemoval(room, containerId);
+          return;
+        }
+        if (kind === "connection" && container !== undefined) await restoreNetworks(room, container, true);
+        else if (container?.task !== undefined) return;
+        await room.deps.store.commit([{ delete: "ops", key: id }]);
       },
     });
   }

@@ -122,6 +122,7 @@ async function finishLost(room: Room, container: Container, task: Task): Promise
     using _held = await room.locks.lock(container.id);
     if (container.task !== task) return;
     await sweepRun(room, container.id);
+    room.elementsLost = true;
   }
   await finishTask(room, container, task, written ?? lostExit(room, container.record));
 }

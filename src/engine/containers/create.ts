@@ -11,6 +11,7 @@ import type { CreateContainerRequest } from "../api/ports.ts";
 import type { ResolvedImage } from "../images/index.ts";
 import { missingSources } from "./bind-sources.ts";
 import { Container } from "./container.ts";
+import { planLinks } from "./container-links.ts";
 import { fillHostConfig } from "./host-config.ts";
 import { hostnameOf } from "./hostname.ts";
 import { missingPeers } from "./joins.ts";
@@ -43,11 +44,17 @@ export async function createContainer(
   if (asked === "") throw noCommand();
   const image = await images.resolve(asked, request.platform);
   using _held = images.hold(image.id);
-  const hostConfig = fillHostConfig(request.hostConfig, room.deps.config, room.deps.facts, (mode) =>
-    pinMode(room, mode),
+  const filled = fillHostConfig(request.hostConfig, room.deps.config, room.deps.facts, (mode) => pinMode(room, mode));
+  const canonical = (network: string): string => room.deps.networks.canonicalName(network);
+  const networking = planNetworking(
+    request.config,
+    canonical(filled.NetworkMode ?? ""),
+    request.networkingConfig,
+    canonical,
   );
-  const networking = planNetworking(request.config, hostConfig.NetworkMode ?? "", request.networkingConfig);
-  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig, networking);
+  const links = planLinks(room, filled);
+  const hostConfig = { ...filled, Links: links.links };
+  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig, networking, links.invalid);
   signal.throwIfAborted();
 
   const name = request.name === undefined || request.name === "" ? undefined : parseName(request.name);
@@ -100,6 +107,7 @@ async function validate(
   image: ImageConfig,
   hostConfig: HostConfig,
   networking: PlannedNetworking,
+  linkComplaints: readonly string[],
 ): Promise<readonly string[]> {
   const { specs, networks, facts, config } = room.deps;
   const merged = mergeConfig(request.config, image);
@@ -109,12 +117,13 @@ async function validate(
     ...verdict.invalid,
     ...networks.validate(request.config, request.hostConfig, networking.networkingConfig),
     ...networking.invalid,
+    ...linkComplaints,
     ...complaints(room, merged, hostConfig),
     ...missingPeers(room, hostConfig),
     ...(await missingSources(request.hostConfig)),
   ];
   if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));
-  const unsupported = [...verdict.unsupported, ...networking.unsupported, ...unsupportedOfImage(request.config, image)];
+  const unsupported = [...verdict.unsupported, ...unsupportedOfImage(request.config, image)];
   if (hostConfig.Init === true && config.initPath === undefined)
     unsupported.push("HostConfig.Init (no init program is installed)");
   if (unsupported.length > 0) {

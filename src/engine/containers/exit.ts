@@ -67,6 +67,7 @@ export function watchTask(room: Room, container: Container, shim: Shim): { begin
 /** The end of a run whose shim has gone without telling: its file, or 137 once everything of it is dead. */
 async function findExit(room: Room, container: Container): Promise<ExitRecord> {
   const written = await readExitFile(room.exitFile(container.id));
+  room.elementsLost = true;
   if (written !== undefined) return written;
   room.deps.logger.warn("a shim died; its container is ended", { container: container.id });
   await killCgroup(room.hierarchies, room.cgroupPath(container.record));
@@ -83,6 +84,7 @@ export async function finishTask(room: Room, container: Container, task: Task, e
   await failpoint("container.exit.told");
   await recordExit(room, container, exit);
   task.finish();
+  if (room.elementsLost) room.inBackground("writing the firewall anew", () => room.resyncFirewall());
 }
 
 /** The end of the run that the record says is on; to be called with the container locked. */

@@ -4,7 +4,9 @@ import { join } from "node:path";
 import type { ContainerId } from "../../base/ids.ts";
 import type { ContainerInspectResponse } from "../../spec/docker/container.ts";
 import type { Container } from "./container.ts";
+import { renderLinks } from "./container-links.ts";
 import { type ContainerRecord, startWasTried } from "./model.ts";
+import { networkRequest } from "./network-request.ts";
 import { macAddressOf } from "./networking.ts";
 import { renderConfig, renderHostConfig } from "./render-config.ts";
 import type { Room } from "./room.ts";
@@ -39,15 +41,15 @@ export async function inspectContainer(room: Room, id: ContainerId, size: boolea
     ProcessLabel: "",
     AppArmorProfile: "",
     ExecIDs: container.execs.size === 0 ? null : [...container.execs.keys()],
-    HostConfig: renderHostConfig(hostConfig),
+    HostConfig: renderHostConfig({ ...hostConfig, Links: renderLinks(room, record) }),
     GraphDriver: renderDriver(room, record),
     ...(usage === undefined ? {} : { SizeRw: usage.writableBytes, SizeRootFs: usage.totalBytes }),
     Mounts: record.mounts,
     Config: renderConfig({
       ...config,
-      MacAddress: macAddressOf(hostConfig.NetworkMode ?? "", record.networkingConfig),
+      MacAddress: macAddressOf(room.deps.networks.canonicalName(hostConfig.NetworkMode ?? ""), record.networkingConfig),
     }),
-    NetworkSettings: room.deps.networks.settings(id, hostConfig, record.networkingConfig, wasStarted).settings,
+    NetworkSettings: room.deps.networks.settings(networkRequest(room, record), wasStarted),
   };
 }
 

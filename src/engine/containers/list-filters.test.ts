@@ -14,6 +14,7 @@ const context: FilterContext = {
   imageOf: async (reference) => (reference === "busybox" ? record.imageId : undefined),
   statusOf: ({ state }) => state.status,
   networksOf: () => ["bridge", networkId],
+  publishedBy: () => [{ containerPort: 81, protocol: "tcp" }],
 };
 
 function filters(entries: Record<string, readonly string[]>): Map<string, readonly string[]> {
@@ -48,6 +49,8 @@ test("each filter selects as dockerd's does", async () => {
     [{ network: [networkId.slice(0, 6)] }, true],
     [{ network: ["none"] }, false],
     [{ publish: ["80"] }, false],
+    [{ publish: ["81/udp"] }, false],
+    [{ publish: ["80-82"] }, true],
     [{ expose: ["80"] }, false],
     [{ "is-task": ["false"] }, true],
     [{ "is-task": ["true"] }, false],

@@ -19,6 +19,8 @@ export interface FilterContext {
   statusOf(record: ContainerRecord): string;
   /** Ids and names of the networks of a container. */
   networksOf(record: ContainerRecord): readonly string[];
+  /** The ports of the host that lead to a container. */
+  publishedBy(record: ContainerRecord): readonly { readonly containerPort: number; readonly protocol: string }[];
 }
 
 type Predicate = (record: ContainerRecord) => boolean;
@@ -131,9 +133,11 @@ async function parseOne(key: string, values: readonly string[], context: FilterC
       // Nothing of this engine is a task of a swarm.
       return () => wanted.includes(false);
     }
-    case "publish":
-      for (const value of values) parsePorts("publish", value);
-      return () => false;
+    case "publish": {
+      const ports = new Set(values.flatMap((value) => parsePorts("publish", value)));
+      return (record) =>
+        context.publishedBy(record).some(({ containerPort, protocol }) => ports.has(`${containerPort}/${protocol}`));
+    }
     case "expose": {
       const ports = new Set(values.flatMap((value) => parsePorts("expose", value)));
       // As in dockerd, ports are exposed only while their container runs.

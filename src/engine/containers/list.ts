@@ -3,6 +3,7 @@
 import { isEngineError } from "../../base/errors.ts";
 import type { ContainerSummary, NetworkSettings } from "../../spec/docker/container.ts";
 import type { ListContainersRequest } from "../api/ports.ts";
+import { renderPortSummaries } from "../network/index.ts";
 import type { Container } from "./container.ts";
 import { type FilterContext, impliesAll, parseListFilters } from "./list-filters.ts";
 import { type ContainerRecord, startWasTried } from "./model.ts";
@@ -63,7 +64,7 @@ function renderSummary(
     Command: commandText(record),
     // Ours, so in UTC and whole: no need of nanoseconds and of numbers that hold them, a thousand times over.
     Created: Date.parse(`${record.created.slice(0, 19)}Z`) / 1000,
-    Ports: portsOf(record),
+    Ports: portsOf(room, record),
     ...sizes,
     Labels: config.Labels ?? {},
     State: container.shownStatus,
@@ -83,18 +84,15 @@ function commandText({ path, args }: ContainerRecord): string {
   return [path, ...words].join(" ");
 }
 
-/** Exposed ports of what runs; published ones come with a later issue. */
-function portsOf({ config, state }: ContainerRecord): ContainerSummary["Ports"] {
+/** Of what runs. */
+function portsOf(room: Room, { id, config, state }: ContainerRecord): ContainerSummary["Ports"] {
   if (!isActive(state.status)) return [];
-  return Object.keys(config.ExposedPorts ?? {}).map((port) => {
-    const [number = "0", protocol = "tcp"] = port.split("/");
-    return { PrivatePort: Number(number), Type: protocol as "tcp" | "udp" | "sctp" };
-  });
+  return renderPortSummaries(room.deps.networks.published(id), Object.keys(config.ExposedPorts ?? {}));
 }
 
 function settingsOf(room: Room, record: ContainerRecord): NetworkSettings {
-  const { id, hostConfig, networkingConfig } = record;
-  return room.deps.networks.settings(id, hostConfig, networkingConfig, startWasTried(record)).settings;
+  const { id, name, config, hostConfig, networkingConfig } = record;
+  return room.deps.networks.settings({ id, name, config, hostConfig, networkingConfig }, startWasTried(record));
 }
 
 function filterContext(room: Room): FilterContext {
@@ -109,6 +107,7 @@ function filterContext(room: Room): FilterContext {
       }
     },
     statusOf: (record) => room.containers.get(record.id)?.shownStatus ?? record.state.status,
+    publishedBy: (record) => room.deps.networks.published(record.id),
     networksOf: (record) =>
       Object.entries(settingsOf(room, record).Networks ?? {}).flatMap(([name, endpoint]) => [
         name,

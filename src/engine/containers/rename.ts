@@ -4,6 +4,8 @@ import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import { invalidName, nameInUse, parseName } from "./names.ts";
+import { withLinkedFiles } from "./network-files.ts";
+import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
 
 /**
@@ -35,7 +37,14 @@ export async function renameContainer(room: Room, id: ContainerId, newName: stri
   room.names.set(name, id);
   try {
     await failpoint("container.rename.reserved");
-    await room.commit(container, { ...record, name });
+    const renamed = { ...record, name };
+    await withLinkedFiles(room, id, async () => {
+      const changes = room.deps.networks.renamed(networkRequest(room, renamed));
+      await room.commit(container, renamed, changes).catch((error: unknown) => {
+        room.deps.networks.renamed(networkRequest(room, record));
+        throw error;
+      });
+    });
   } catch (error) {
     room.names.delete(name);
     throw error;

@@ -24,6 +24,7 @@ import { finishTask, recordExit, watchTask } from "./exit.ts";
 import { lostExit } from "./lost-exit.ts";
 import { type ContainerRecord, parseContainerRow } from "./model.ts";
 import { finishRemoval, removeAfterwards } from "./remove.ts";
+import { restoreNetworks } from "./restore-networks.ts";
 import { planRestart } from "./restart-policy.ts";
 import type { Room } from "./room.ts";
 import { endShim, startOp } from "./start.ts";
@@ -49,9 +50,12 @@ export async function restoreContainers(room: Room): Promise<void> {
     }
   }
   const started = new Set(ops.filter(({ kind }) => kind === "start").map(({ subject }) => subject));
+  const changes = ops.filter(({ kind }) => kind === "connection");
+  const changed = new Set(changes.map(({ subject }) => subject));
   await inParallel([...room.containers.values()], parallelShims, async (container) => {
     try {
       await restoreContainer(room, container, started.has(container.id));
+      await restoreNetworks(room, container, changed.has(container.id));
     } catch (error) {
       logger.error("a container could not be taken over", { container: container.id, error: messageOf(error) });
     }
@@ -59,8 +63,12 @@ export async function restoreContainers(room: Room): Promise<void> {
   await failpoint("container.restore.adopted");
   const removed = ops.filter(({ kind }) => kind === "remove").map(({ subject }) => subject as ContainerId);
   for (const id of removed) await finishRemoval(room, id);
-  await settleStarts(room, started);
+  await settleOps(room, [
+    ...[...started].map((subject) => startOp(subject as ContainerId)),
+    ...changes.map(({ id }) => id),
+  ]);
   await sweepOrphans(room);
+  await room.resyncFirewall();
   for (const container of room.containers.values()) applyPolicy(room, container);
 }
 
@@ -182,6 +190,7 @@ async function restoreExecs(
 async function bury(room: Room, container: Container): Promise<void> {
   const { record } = container;
   await cleanRuntime(room, record);
+  room.elementsLost = true;
   await recordExit(room, container, (await readExitFile(room.exitFile(record.id))) ?? lostExit(room, record));
 }
 
@@ -191,6 +200,7 @@ async function bury(room: Room, container: Container): Promise<void> {
  */
 async function rollBack(room: Room, container: Container): Promise<void> {
   await cleanRuntime(room, container.record);
+  room.elementsLost = true;
   // An earlier run's record is deleted before the intent is written.
   const exit = await readExitFile(room.exitFile(container.id));
   if (exit !== undefined) {
@@ -204,13 +214,11 @@ async function rollBack(room: Room, container: Container): Promise<void> {
   ]);
 }
 
-/** Rows of starts whose containers are gone, or that were rolled forward above. */
-async function settleStarts(room: Room, started: ReadonlySet<string>): Promise<void> {
+/** Rows of starts and of changes whose containers are gone, or that were rolled forward above. */
+async function settleOps(room: Room, keys: readonly string[]): Promise<void> {
+  if (keys.length === 0) return;
   const open = new Set((await room.deps.store.load("ops")).map(({ id }) => id));
-  const changes: Change[] = [...started]
-    .map((subject) => startOp(subject as ContainerId))
-    .filter((id) => open.has(id))
-    .map((id) => ({ delete: "ops", key: id }));
+  const changes: Change[] = keys.filter((id) => open.has(id)).map((id) => ({ delete: "ops", key: id }));
   if (changes.length > 0) await room.deps.store.commit(changes);
 }
 

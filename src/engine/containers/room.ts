@@ -80,6 +80,8 @@ export class Room {
   readonly hierarchies: CgroupHierarchies;
   /** Aborted when the daemon goes: restarts that wait are left to the next one. */
   readonly closing = new AbortController();
+  /** A shim has died before it could take its elements out of the firewall's sets: they are written anew. */
+  elementsLost = false;
   readonly #background = new Set<Promise<void>>();
   readonly #settled: { readonly opId: string; readonly subject: ContainerId }[] = [];
 
@@ -175,6 +177,13 @@ export class Room {
       .catch((error: unknown) => this.deps.logger.error(`${what} failed`, { error: messageOf(error) }))
       .finally(() => this.#background.delete(promise));
     this.#background.add(promise);
+  }
+
+  /** To be called when the addresses of a lost run are free: nothing may lead to their next holder. */
+  async resyncFirewall(): Promise<void> {
+    if (!this.elementsLost) return;
+    this.elementsLost = false;
+    await this.deps.networks.resync();
   }
 
   async drained(): Promise<void> {

@@ -10,8 +10,11 @@ import type { ShimLog, ShimNetwork } from "../runtime/shim.ts";
 import type { OverlayDirs } from "../snapshots/index.ts";
 import { shmPathOf } from "./shm.ts";
 import { makeBindSources } from "./bind-sources.ts";
+import { linkEnvironment, requireLinks } from "./container-links.ts";
 import { joinsOf } from "./joins.ts";
 import type { ContainerRecord } from "./model.ts";
+import { type FilePaths, filePaths } from "./network-files.ts";
+import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
 
 export interface StartPlan {
@@ -20,7 +23,7 @@ export interface StartPlan {
   /** All of it but the user, who is looked up while other things are going on. */
   readonly specInput: Omit<SpecInput, "user">;
   /** Files to write; undefined where another container's are used. */
-  readonly ownFiles: { readonly hosts: string; readonly hostname: string; readonly resolvConf: string } | undefined;
+  readonly ownFiles: FilePaths | undefined;
 }
 
 /**
@@ -38,23 +41,18 @@ export function planStart(room: Room, record: ContainerRecord): StartPlan {
       ? record.config
       : { ...record.config, Hostname: peer.config.Hostname ?? "", Domainname: peer.config.Domainname ?? "" };
   const networkDisabled = hostConfig.NetworkMode === "host";
-  const fileDir = room.dataDir(peer?.id ?? id);
-  const files = {
-    hosts: join(fileDir, "hosts"),
-    hostname: join(fileDir, "hostname"),
-    resolvConf: join(fileDir, "resolv.conf"),
-  };
+  const files = filePaths(room, peer?.id ?? id);
+  requireLinks(room, record);
   const network: NetworkRequest = {
-    id,
+    ...networkRequest(room, record),
     config: named,
-    hostConfig,
-    networkingConfig: record.networkingConfig,
     joined: peer === undefined ? undefined : namespaceOf(peer, "net"),
   };
+  const linked = linkEnvironment(room, record);
   const runtime = runtimeOf(room, record);
   const specInput: StartPlan["specInput"] = {
     id,
-    config: named,
+    config: linked.length === 0 ? named : { ...named, Env: [...linked, ...(named.Env ?? [])] },
     hostConfig,
     args: [record.path, ...record.args],
     hostname: named.Hostname ?? "",

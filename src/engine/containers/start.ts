@@ -20,6 +20,7 @@ import type { Container } from "./container.ts";
 import { watchTask } from "./exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { announceNetworks } from "./network-events.ts";
+import { withLinkedFiles, writeNetworkFiles } from "./network-files.ts";
 import { recordFact } from "./record-fact.ts";
 import { removeAfterwards } from "./remove.ts";
 import type { Room } from "./room.ts";
@@ -67,7 +68,7 @@ export async function launch(
   let shim: Shim | undefined;
   try {
     const plan = planStart(room, record);
-    const connection = await room.deps.networks.connect(plan.network);
+    const connection = await withLinkedFiles(room, record.id, () => room.deps.networks.connect(plan.network));
     shim = await prepare(room, record, plan, connection, (spawned) => {
       shim = spawned;
     });
@@ -105,9 +106,10 @@ async function prepare(
     await failpoint("container.start.intended");
   };
   const bundle = async (): Promise<void> => {
-    const { network } = connection;
-    const address = network.kind === "bridge" ? network.address.split("/")[0] : undefined;
-    const [user] = await Promise.all([prepareHost(room, record, plan.dirs), writeFiles(room, plan, address)]);
+    const [user] = await Promise.all([
+      prepareHost(room, record, plan.dirs),
+      plan.ownFiles === undefined ? undefined : writeNetworkFiles(room, plan.network, plan.ownFiles),
+    ]);
     const spec = specs.buildSpec({ ...plan.specInput, user });
     writeFileSync(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
     await failpoint("container.start.bundled");
@@ -123,15 +125,6 @@ async function prepare(
   for (const outcome of [intended, bundled]) if (outcome.status === "rejected") throw outcome.reason;
   if (spawned.status === "rejected") throw spawned.reason;
   return spawned.value;
-}
-
-async function writeFiles(room: Room, plan: StartPlan, address: string | undefined): Promise<void> {
-  if (plan.ownFiles === undefined) return;
-  const { hosts, hostname, resolvConf } = await room.deps.networks.files(plan.network, address);
-  // In a directory that only the engine can write to: no link can stand in the way.
-  writeFileSync(plan.ownFiles.hosts, hosts, { mode: 0o644 });
-  writeFileSync(plan.ownFiles.hostname, hostname, { mode: 0o644 });
-  writeFileSync(plan.ownFiles.resolvConf, resolvConf, { mode: 0o644 });
 }
 
 async function run(room: Room, container: Container, record: ContainerRecord, shim: Shim): Promise<void> {

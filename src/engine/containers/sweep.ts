@@ -65,18 +65,22 @@ export async function sweepRun(room: Room, id: ContainerId): Promise<void> {
   await cleanRuntime(room, room.containers.get(id)?.record ?? { id, hostConfig: {} });
 }
 
-/** Addresses of what does not run. */
+/** Addresses and ports of what does not run. */
 async function sweepEndpoints(room: Room): Promise<void> {
   const { store, networks } = room.deps;
-  const rows = await store.load("endpoints");
+  const [endpoints, sandboxes] = await Promise.all([store.load("endpoints"), store.load("sandboxes")]);
   const changes: Change[] = [];
-  for (const row of rows) {
-    const id = row.container_id as ContainerId;
-    if (hasTask(room, id)) continue;
-    networks.release(id);
-    changes.push({ delete: "endpoints", key: row.id });
+  for (const { id: key, container_id: container } of endpoints) {
+    if (hasTask(room, container as ContainerId)) continue;
+    networks.release(container as ContainerId);
+    changes.push({ delete: "endpoints", key });
   }
-  if (changes.length > 0) await store.commit(changes, { freesSpace: true });
+  for (const { container_id: key } of sandboxes) {
+    if (!hasTask(room, key as ContainerId)) changes.push({ delete: "sandboxes", key });
+  }
+  if (changes.length === 0) return;
+  await store.commit(changes, { freesSpace: true });
+  room.elementsLost = true;
 }
 
 /** Writable layers of containers that do not exist. */

@@ -160,10 +160,13 @@ export async function assemble(
     get: (id: ContainerId) => containersRef.current?.get(id),
     running: () => containersRef.current?.running() ?? [],
   };
-  const networks = createNetworks({ store, users, config, logger });
+  const engineId = await readEngineId(store);
+  const networks = createNetworks({ store, users, config, events, engineId, execRoot: config.execRoot, logger });
+  stack.defer(() => networks.close());
+  shims.onRulesChange(() => networks.rulesChanged());
   const settingUp = networks.setUp();
   settingUp.catch(() => {});
-  const [content, snapshots, engineId] = await Promise.all([
+  const [content, snapshots] = await Promise.all([
     createContentStore({ store, dataRoot: config.dataRoot }),
     createSnapshotter({
       store,
@@ -173,7 +176,6 @@ export async function assemble(
       packPath: programs.pack,
       maxLayerBytes: config.maxLayerBytes || undefined,
     }),
-    readEngineId(store),
   ]);
   const distribution = createDistribution({ config: () => distributionConfig(live.current, build.version), logger });
   stack.defer(() => distribution.close());

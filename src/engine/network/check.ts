@@ -1,13 +1,14 @@
-// F6, F7 and F12 of the invariants: links ⇔ endpoints, our nft table as we wrote it, addresses ⇔ endpoints ⇔ running
-// containers. Source: docs/durability.md.
+// F6, F7 and F12 of the invariants: devices ⇔ networks and endpoints, the firewall as it was written, addresses ⇔ endpoints ⇔
+// running containers. Source: docs/durability.md.
 
 import type { ContainerId } from "../../base/ids.ts";
 import { tryRun } from "../kernel/run.ts";
-import type { Change, Store } from "../store/index.ts";
-import { isBridgeWhole } from "./bridge.ts";
-import { type FirewallBridge, hashTable } from "./firewall.ts";
+import { findStaleDevices, removeDevice } from "./drivers/index.ts";
 import { type Link, readLinks } from "./links.ts";
-import type { Endpoint } from "./record.ts";
+import type { Endpoint, NetworkRecord } from "./record.ts";
+import { releaseContainer } from "./release.ts";
+import type { NetworkRoom } from "./room.ts";
+import { arrangeHost } from "./set-up.ts";
 
 export interface NetworkFinding {
   readonly invariant: string;
@@ -16,104 +17,117 @@ export interface NetworkFinding {
   readonly repaired: boolean;
 }
 
-export interface NetworkState {
-  readonly bridge: { readonly interface: string; readonly subnet: string; readonly gateway: string } | undefined;
-  readonly bridges: readonly FirewallBridge[];
-  /** As they are now. */
-  endpoints(): readonly Endpoint[];
-  readonly running: ReadonlySet<ContainerId>;
-  /** Containers whose start is under way: neither their links nor their endpoints are judged. */
-  readonly starting: ReadonlySet<ContainerId>;
-  readonly tableHash: string;
-  readonly store: Pick<Store, "load" | "commit">;
-  readonly repair: boolean;
-  /** Sets bridge and table up anew. */
-  mend(): Promise<void>;
-  release(id: ContainerId): readonly Change[];
-}
+/** A start that is under way has its endpoints before its container runs. */
+const underWayMs = 10_000;
 
-const ours = /^gveth[0-9a-f]{10}$/;
-
-/** Host ends of ours that no endpoint has, and endpoints of running containers without theirs. Pure. */
+/** Endpoints of running containers whose host end is gone, or is a port of another bridge. Pure. */
 export function compareLinks(
   links: readonly Link[],
   endpoints: readonly Endpoint[],
-  running: ReadonlySet<ContainerId>,
-  bridge: string,
-): { readonly stale: readonly Link[]; readonly missing: readonly Endpoint[]; readonly astray: readonly Endpoint[] } {
+  bridgeOf: (endpoint: Endpoint) => string,
+): { readonly missing: readonly Endpoint[]; readonly astray: readonly Endpoint[] } {
   const byName = new Map(links.map((link) => [link.name, link]));
-  const known = new Set(endpoints.map((endpoint) => endpoint.hostInterface));
-  const live = endpoints.filter((endpoint) => running.has(endpoint.containerId));
+  const own = endpoints.filter(({ hostInterface }) => hostInterface !== "");
   return {
-    stale: links.filter((link) => ours.test(link.name) && !known.has(link.name)),
-    missing: live.filter((endpoint) => !byName.has(endpoint.hostInterface)),
-    astray: live.filter((endpoint) => {
+    missing: own.filter(({ hostInterface }) => !byName.has(hostInterface)),
+    astray: own.filter((endpoint) => {
       const link = byName.get(endpoint.hostInterface);
-      return link !== undefined && link.master !== bridge;
+      return link !== undefined && link.master !== bridgeOf(endpoint);
     }),
   };
 }
 
-async function checkLinks(state: NetworkState): Promise<readonly NetworkFinding[]> {
-  const { bridge, repair } = state;
-  if (bridge === undefined) return [];
-  const links = await readLinks();
+async function checkLinks(
+  room: NetworkRoom,
+  running: ReadonlySet<ContainerId>,
+  repair: boolean,
+): Promise<readonly NetworkFinding[]> {
   const findings: NetworkFinding[] = [];
   const add = (subject: string, detail: string, repaired: boolean): void => {
     findings.push({ invariant: "F6", subject, detail, repaired });
   };
-  if (
-    !isBridgeWhole(
-      bridge,
-      links.find((link) => link.name === bridge.interface),
-    )
-  ) {
-    if (repair) await state.mend();
-    add(bridge.interface, `the bridge is not up with ${bridge.gateway}`, repair);
+  const networks = [...room.records.values()].filter(({ configOnly }) => !configOnly);
+  // What was there before the links were read: a start in between must not look like one that lost its interface.
+  const before = [...room.endpoints.values()].filter(({ containerId }) => running.has(containerId));
+  const links = await readLinks();
+  const wrong = await wrongDevices(room, networks, links);
+  if (repair && wrong.length > 0) await arrangeHost(room);
+  for (const { network, detail } of wrong) add(network.name, detail, repair);
+  const isThere = ({ id }: Endpoint): boolean => room.endpoints.has(id);
+  const bridgeOf = ({ networkId }: Endpoint): string => room.records.get(networkId)?.interface ?? "";
+  const { missing, astray } = compareLinks(links, before, bridgeOf);
+  const hostInterfaces = new Set([...room.endpoints.values()].map(({ hostInterface }) => hostInterface));
+  for (const link of findStaleDevices(links, [...room.records.values()], hostInterfaces)) {
+    const what = link.name.startsWith("gveth") ? "interface of no container" : "device of no network";
+    add(link.name, what, repair && (await removeDevice(link.name)));
   }
-  const { stale, missing, astray } = compareLinks(links, state.endpoints(), state.running, bridge.interface);
-  for (const link of stale) {
-    const done = repair && (await tryRun(["ip", "link", "del", "dev", link.name])).exitCode === 0;
-    add(link.name, "interface of no container", done);
-  }
-  for (const endpoint of astray) {
-    const argv = ["ip", "link", "set", "dev", endpoint.hostInterface, "master", bridge.interface];
+  for (const endpoint of astray.filter(isThere)) {
+    const argv = ["ip", "link", "set", "dev", endpoint.hostInterface, "master", bridgeOf(endpoint)];
     const done = repair && (await tryRun(argv)).exitCode === 0;
-    add(endpoint.containerId, `its interface ${endpoint.hostInterface} is not on ${bridge.interface}`, done);
+    add(endpoint.containerId, `its interface ${endpoint.hostInterface} is not on ${bridgeOf(endpoint)}`, done);
   }
-  for (const endpoint of missing)
+  for (const endpoint of missing.filter(isThere))
     add(endpoint.containerId, `its interface ${endpoint.hostInterface} is gone; restart the container`, false);
   return findings;
 }
 
-async function checkTable(state: NetworkState): Promise<readonly NetworkFinding[]> {
-  if (state.bridges.length === 0 || (await hashTable()) === state.tableHash) return [];
-  if (state.repair) await state.mend();
-  const detail = "the rules are not as the engine wrote them";
-  return [{ invariant: "F7", subject: "nft table inet gantry", detail, repaired: state.repair }];
+async function wrongDevices(
+  room: NetworkRoom,
+  networks: readonly NetworkRecord[],
+  links: readonly Link[],
+): Promise<readonly { readonly network: NetworkRecord; readonly detail: string }[]> {
+  const found = await Promise.all(
+    networks.map(async (network) => {
+      const details = await room.driverOf(network).check(network, links);
+      return room.records.has(network.id) ? details.map((detail) => ({ network, detail })) : [];
+    }),
+  );
+  return found.flat();
 }
 
-async function checkAddresses(state: NetworkState): Promise<readonly NetworkFinding[]> {
-  const rows = await state.store.load("endpoints");
+async function checkRules(room: NetworkRoom, repair: boolean): Promise<readonly NetworkFinding[]> {
+  const details = await room.parts.firewall.check();
+  if (repair && details.length > 0) await room.parts.firewall.replace();
+  return details.map((detail) => ({ invariant: "F7", subject: "nft tables gantry", detail, repaired: repair }));
+}
+
+async function checkAddresses(
+  room: NetworkRoom,
+  running: ReadonlySet<ContainerId>,
+  repair: boolean,
+): Promise<readonly NetworkFinding[]> {
+  const { store } = room.deps;
+  const known = new Set(room.endpoints.keys());
+  const rows = await store.load("endpoints");
   const findings: NetworkFinding[] = [];
-  const endpoints = state.endpoints();
-  const known = new Set(endpoints.map((endpoint) => endpoint.id));
-  for (const row of rows.filter(({ id }) => !known.has(id))) {
-    if (state.repair) await state.store.commit([{ delete: "endpoints", key: row.id }]);
-    const detail = `address ${row.ip ?? row.ip6 ?? ""} is held by an endpoint that nobody knows`;
-    findings.push({ invariant: "F12", subject: row.container_id, detail, repaired: state.repair });
+  const add = (subject: string, detail: string): void => {
+    findings.push({ invariant: "F12", subject, detail, repaired: repair });
+  };
+  for (const row of rows.filter(({ id }) => !known.has(id) && !room.endpoints.has(id))) {
+    if (repair) await store.commit([{ delete: "endpoints", key: row.id }]);
+    add(row.container_id, `address ${row.ip ?? row.ip6 ?? ""} is held by an endpoint that nobody knows`);
   }
-  for (const endpoint of endpoints) {
-    if (state.running.has(endpoint.containerId) || state.starting.has(endpoint.containerId)) continue;
-    if (state.repair) await state.store.commit(state.release(endpoint.containerId));
-    const detail = `address ${endpoint.ip} is held by a container that does not run`;
-    findings.push({ invariant: "F12", subject: endpoint.containerId, detail, repaired: state.repair });
+  const now = performance.now();
+  for (const endpoint of room.endpoints.values()) {
+    const { id, containerId, ip, ip6 } = endpoint;
+    const madeAt = room.madeAt.get(id);
+    if (running.has(containerId) || (madeAt !== undefined && now - madeAt < underWayMs)) continue;
+    if (room.deps.users.get(containerId) !== undefined) continue;
+    if (repair) await store.commit(releaseContainer(room, containerId));
+    add(containerId, `address ${ip || ip6} is held by a container that does not run`);
   }
   return findings;
 }
 
 /** @returns one finding per violation; empty is health */
-export async function checkNetworks(state: NetworkState): Promise<readonly NetworkFinding[]> {
-  const [links, table, addresses] = [await checkLinks(state), await checkTable(state), await checkAddresses(state)];
-  return [...links, ...table, ...addresses];
+export async function checkNetworks(
+  room: NetworkRoom,
+  running: ReadonlySet<ContainerId>,
+  repair: boolean,
+): Promise<readonly NetworkFinding[]> {
+  return [
+    ...(await checkLinks(room, running, repair)),
+    ...(await checkRules(room, repair)),
+    ...(await checkAddresses(room, running, repair)),
+  ];
 }

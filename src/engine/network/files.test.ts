@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isHostWord, parseExtraHost, renderHosts } from "./hosts-file.ts";
-import { parseResolvConf, planResolvConf, renderResolvConf, usesResolvedStub } from "./resolv-conf.ts";
+import { isHostWord, mergeHosts, parseExtraHost, renderHosts } from "./hosts-file.ts";
+import {
+  parseResolvConf,
+  planInternalResolvConf,
+  planResolvConf,
+  renderResolvConf,
+  usesResolvedStub,
+} from "./resolv-conf.ts";
 
 const none = { nameservers: [], search: [], options: [] };
 
@@ -12,18 +18,26 @@ test("a container's own name stands with its address, the domain first", () => {
       { name: "gw", address: "host-gateway" },
     ],
     "172.17.0.1",
+    [{ address: "172.17.0.3", names: ["DB", "dbh", "db"] }],
     {
-      address: "172.17.0.2",
+      addresses: ["172.17.0.2", "fd00::2"],
       hostname: "foo",
       domainname: "d.x",
     },
   );
-  assert.deepEqual(text.split("\n").slice(6), ["1.2.3.4\th1", "172.17.0.1\tgw", "172.17.0.2\tfoo.d.x foo", ""]);
+  assert.deepEqual(text.split("\n").slice(6), [
+    "1.2.3.4\th1",
+    "172.17.0.1\tgw",
+    "172.17.0.3\tDB dbh db",
+    "172.17.0.2\tfoo.d.x foo",
+    "fd00::2\tfoo.d.x foo",
+    "",
+  ]);
   assert.match(text, /^127\.0\.0\.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n/);
 });
 
 test("without an address of its own there is no line for it", () => {
-  assert.doesNotMatch(renderHosts([], "", undefined), /\n\d+\.\d+\.\d+\.\d+\t(?!localhost)/);
+  assert.doesNotMatch(renderHosts([], "", [], undefined), /\n\d+\.\d+\.\d+\.\d+\t(?!localhost)/);
 });
 
 test("extra hosts: both separators, brackets, host-gateway; nothing else", () => {
@@ -85,4 +99,25 @@ test("what is asked for replaces the host's, list by list; a search of a dot is 
 test("what was rendered reads back the same", () => {
   const conf = { nameservers: ["9.9.9.9", "::2"], search: ["a.b", "c"], options: ["ndots:3"] };
   assert.deepEqual(parseResolvConf(renderResolvConf(conf)), conf);
+});
+
+test("with the engine's name server the host's search and options stay, and ndots is 0 unless somebody says it", () => {
+  const host = { nameservers: ["10.0.0.53"], search: ["corp"], options: ["rotate"] };
+  assert.deepEqual(planInternalResolvConf(host, none), {
+    nameservers: ["127.0.0.11"],
+    search: ["corp"],
+    options: ["rotate", "ndots:0"],
+  });
+  assert.deepEqual(planInternalResolvConf(host, { nameservers: ["1.2.3.4"], search: ["."], options: ["ndots:3"] }), {
+    nameservers: ["127.0.0.11"],
+    search: [],
+    options: ["ndots:3"],
+  });
+});
+
+test("a hosts file that nobody touched becomes the new one; in one that was edited only our lines change", () => {
+  const [before, after] = ["a\n1\tx\n2\tx\n", "a\n2\tx\n3\tx\n"];
+  assert.equal(mergeHosts(before, after, before), after);
+  assert.equal(mergeHosts(before, after, "a\n1\tx\n9\tmine\n2\tx\n"), "a\n9\tmine\n2\tx\n3\tx\n");
+  assert.equal(mergeHosts(before, after, ""), "3\tx\n");
 });

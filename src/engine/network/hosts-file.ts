@@ -39,19 +39,50 @@ export function parseExtraHost(text: string): ExtraHost | { readonly complaint: 
   return { name, address };
 }
 
+/** A line of names for an address. */
+export interface HostLine {
+  readonly address: string;
+  readonly names: readonly string[];
+}
+
+/** The container's own names, for each of its addresses. */
+export interface OwnHost {
+  readonly addresses: readonly string[];
+  readonly hostname: string;
+  readonly domainname: string;
+}
+
 /**
- * @param self  the container's own address with its names; undefined where it has no address of its own
+ * @param linked containers that it is linked to
+ * @param self   undefined where it has no address of its own
  */
 export function renderHosts(
   extraHosts: readonly ExtraHost[],
   hostGateway: string,
-  self: { readonly address: string; readonly hostname: string; readonly domainname: string } | undefined,
+  linked: readonly HostLine[],
+  self: OwnHost | undefined,
 ): string {
   const extra = extraHosts.map(({ name, address }) => `${address === "host-gateway" ? hostGateway : address}\t${name}`);
+  const links = linked.map(({ address, names }) => `${address}\t${names.join(" ")}`);
   const own: string[] = [];
   if (self !== undefined && self.hostname !== "") {
     const full = self.domainname === "" ? "" : `${self.hostname}.${self.domainname} `;
-    own.push(`${self.address}\t${full}${self.hostname}`);
+    own.push(...self.addresses.map((address) => `${address}\t${full}${self.hostname}`));
   }
-  return [...localLines, ...extra, ...own, ""].join("\n");
+  return [...localLines, ...extra, ...links, ...own, ""].join("\n");
+}
+
+/**
+ * What a file becomes that somebody may have edited: lines that were ours and are no more go, new ones come last, all others stay.
+ *
+ * @param before what we wrote; @param after what we would write now; @param found what is there
+ */
+export function mergeHosts(before: string, after: string, found: string): string {
+  if (found === before) return after;
+  const lines = (text: string): readonly string[] => text.split("\n").filter((line) => line !== "");
+  const [old, wanted] = [new Set(lines(before)), lines(after)];
+  const kept = found.split("\n").filter((line) => !old.has(line) || wanted.includes(line));
+  while (kept.at(-1) === "") kept.pop();
+  const added = wanted.filter((line) => !old.has(line) && !kept.includes(line));
+  return [...kept, ...added, ""].join("\n");
 }

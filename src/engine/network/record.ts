@@ -2,6 +2,7 @@
 // a container's network as a whole). Networks outlive everything; endpoints and sandboxes live as long as a run.
 
 import { type ContainerId, type NetworkId, parseContainerId, parseNetworkId } from "../../base/ids.ts";
+import type { IPAMConfig } from "../../spec/docker/network.ts";
 import type { Tables } from "../store/index.ts";
 import type { PublishedPort } from "./ports/index.ts";
 
@@ -34,7 +35,10 @@ export interface NetworkRecord {
   /** Name of the configuration-only network that it took its settings from; "" for none. */
   readonly configFrom: string;
   readonly ipamDriver: string;
-  readonly ipamOptions: Readonly<Record<string, string>>;
+  /** As the client gave it: null and {} are shown as they came. */
+  readonly ipamOptions: Readonly<Record<string, string>> | null;
+  /** The subnets that the client named, word by word: for inspect, and of a configuration-only network all that there is. */
+  readonly ipamConfig: readonly IPAMConfig[];
   /** Whether the client named the subnets: only then may addresses in it be asked for. */
   readonly subnetsAsked: boolean;
   readonly subnets: readonly NetworkSubnet[];
@@ -66,6 +70,8 @@ export interface Endpoint {
   /** The network's gateways; "" for none. */
   readonly gateway: string;
   readonly gateway6: string;
+  /** More addresses that were asked for, without prefix: IPAMConfig.LinkLocalIPs. */
+  readonly linkLocal: readonly string[];
   /** What the name server answers for it on this network: name, aliases, short id. Lower case is not required. */
   readonly names: readonly string[];
 }
@@ -116,7 +122,8 @@ export const plainNetwork = {
   configOnly: false,
   configFrom: "",
   ipamDriver: "default",
-  ipamOptions: {},
+  ipamOptions: null,
+  ipamConfig: [],
   subnetsAsked: false,
   subnets: [],
   options: {},
@@ -165,6 +172,7 @@ export function parseEndpointRow(row: Tables["endpoints"]): Endpoint {
     prefix6: doc.prefix6 ?? 0,
     gateway: doc.gateway ?? "",
     gateway6: doc.gateway6 ?? "",
+    linkLocal: doc.linkLocal ?? [],
     names: doc.names ?? [],
   };
 }

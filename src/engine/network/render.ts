@@ -2,7 +2,7 @@
 // Source: Engine API 1.51, Network, EndpointSettings, NetworkSettings.
 
 import { createHash } from "node:crypto";
-import type { EndpointSettings, NetworkSettings } from "../../spec/docker/container.ts";
+import type { EndpointSettings, NetworkSettings, PortMap } from "../../spec/docker/container.ts";
 import type { Network, NetworkContainer } from "../../spec/docker/network.ts";
 import type { Endpoint, NetworkRecord } from "./record.ts";
 
@@ -42,12 +42,7 @@ export function renderNetwork(record: NetworkRecord, containers: Readonly<Record
 }
 
 const noEndpoint = {
-  IPAMConfig: null,
-  Links: null,
-  Aliases: null,
   MacAddress: "",
-  DriverOpts: null,
-  GwPriority: 0,
   NetworkID: "",
   EndpointID: "",
   Gateway: "",
@@ -60,31 +55,45 @@ const noEndpoint = {
 } as const satisfies EndpointSettings;
 
 /** What of an endpoint's settings the client has a say in and keeps, whatever happens to the container. */
-function renderAsked({ IPAMConfig, Aliases, GwPriority }: EndpointSettings): EndpointSettings {
-  return { ...noEndpoint, IPAMConfig: IPAMConfig ?? null, Aliases: Aliases ?? null, GwPriority: GwPriority ?? 0 };
+function renderAsked({ IPAMConfig, Links, Aliases, DriverOpts, GwPriority }: EndpointSettings): EndpointSettings {
+  return {
+    IPAMConfig: IPAMConfig ?? null,
+    Links: Links ?? null,
+    Aliases: Aliases ?? null,
+    DriverOpts: DriverOpts ?? null,
+    GwPriority: GwPriority ?? 0,
+  };
 }
 
 /** The endpoint of a container that never ran. */
 export function renderUnused(asked: EndpointSettings): EndpointSettings {
-  return { ...renderAsked(asked), MacAddress: asked.MacAddress ?? "" };
+  return { ...noEndpoint, ...renderAsked(asked), MacAddress: asked.MacAddress ?? "" };
 }
 
-/** A container's place on a network; `endpoint` undefined where it has no address, `endpointId` "" when it does not run. */
-export function renderEndpoint(
-  networkId: string,
-  endpointId: string,
-  endpoint: Endpoint | undefined,
-  asked: EndpointSettings = {},
-): EndpointSettings {
-  if (endpoint === undefined) return { ...renderAsked(asked), NetworkID: networkId, EndpointID: endpointId };
+/** The endpoint of a container that has run and does not now. @param names as the name server knew it */
+export function renderPast(asked: EndpointSettings, networkId: string, names: readonly string[]): EndpointSettings {
+  return {
+    ...noEndpoint,
+    ...renderAsked(asked),
+    NetworkID: networkId,
+    DNSNames: names.length === 0 ? null : names,
+  };
+}
+
+/** A container's place on a network while it runs. */
+export function renderEndpoint(endpoint: Endpoint, asked: EndpointSettings): EndpointSettings {
   return {
     ...renderAsked(asked),
     MacAddress: endpoint.mac,
-    NetworkID: networkId,
+    NetworkID: endpoint.networkId,
     EndpointID: endpoint.id,
     Gateway: endpoint.gateway,
     IPAddress: endpoint.ip,
     IPPrefixLen: endpoint.prefix,
+    IPv6Gateway: endpoint.gateway6,
+    GlobalIPv6Address: endpoint.ip6,
+    GlobalIPv6PrefixLen: endpoint.prefix6,
+    DNSNames: endpoint.names.length === 0 ? null : endpoint.names,
   };
 }
 
@@ -95,27 +104,28 @@ export function renderEndpoint(
 export function renderSettings(
   sandboxId: string,
   sandboxKey: string,
+  ports: PortMap,
   networks: Readonly<Record<string, EndpointSettings>>,
-  bridged: Endpoint | undefined,
+  bridged: EndpointSettings | undefined,
 ): NetworkSettings {
   return {
     Bridge: "",
     SandboxID: sandboxId,
     SandboxKey: sandboxKey,
-    Ports: {},
+    Ports: ports,
     HairpinMode: false,
     LinkLocalIPv6Address: "",
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    EndpointID: bridged?.id ?? "",
-    Gateway: bridged?.gateway ?? "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    IPAddress: bridged?.ip ?? "",
-    IPPrefixLen: bridged?.prefix ?? 0,
-    IPv6Gateway: "",
-    MacAddress: bridged?.mac ?? "",
+    EndpointID: bridged?.EndpointID ?? "",
+    Gateway: bridged?.Gateway ?? "",
+    GlobalIPv6Address: bridged?.GlobalIPv6Address ?? "",
+    GlobalIPv6PrefixLen: bridged?.GlobalIPv6PrefixLen ?? 0,
+    IPAddress: bridged?.IPAddress ?? "",
+    IPPrefixLen: bridged?.IPPrefixLen ?? 0,
+    IPv6Gateway: bridged?.IPv6Gateway ?? "",
+    MacAddress: bridged?.MacAddress ?? "",
     Networks: networks,
   };
 }

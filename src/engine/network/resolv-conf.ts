@@ -58,6 +58,26 @@ export function planResolvConf(host: ResolvConf, asked: ResolvConf, hostNetwork:
   };
 }
 
+/** Where the engine's name server answers in a container. */
+export const nameServerAddress = "127.0.0.11";
+
+export function hasNdots(options: readonly string[]): boolean {
+  return options.some((option) => option.startsWith("ndots:"));
+}
+
+/**
+ * What a container on a user-defined network gets: the engine's name server, which asks the others. Names of one label are the
+ * engine's, so ndots is 0 unless somebody says otherwise; as dockerd.
+ */
+export function planInternalResolvConf(host: ResolvConf, asked: ResolvConf): ResolvConf {
+  const { search, options } = planResolvConf(host, asked, true);
+  return {
+    nameservers: [nameServerAddress],
+    search,
+    options: hasNdots(options) ? options : [...options, "ndots:0"],
+  };
+}
+
 export function renderResolvConf(conf: ResolvConf): string {
   const lines = [
     "# Made by Gantry when the container was started; it is written anew at each start.",

@@ -25,13 +25,19 @@ export class NetworkRoom {
   readonly deps: NetworkDeps;
   readonly parts: NetworkParts;
   readonly records = new Map<NetworkId, NetworkRecord>();
-  /** By endpoint id. */
-  readonly endpoints = new Map<string, Endpoint>();
+  /** Networks whose set-up on the host failed, and why: the others work. */
+  readonly broken = new Map<NetworkId, string>();
+  /** Networks that are being made: in `records` for the firewall's sake, found by nobody yet. */
+  readonly unfinished = new Set<NetworkId>();
   readonly sandboxes = new Map<ContainerId, Sandbox>();
   /** When an endpoint was made, monotonic ms: `check` leaves starts that are under way alone. */
   readonly madeAt = new Map<string, number>();
   /** One creation, removal or prune of networks at a time, keyed "networks": their subnets and names depend on each other. */
   readonly changing = new KeyedMutex();
+  readonly #endpoints = new Map<string, Endpoint>();
+  readonly #byContainer = new Map<ContainerId, Map<NetworkId, Endpoint>>();
+  readonly #byNetwork = new Map<NetworkId, Map<ContainerId, Endpoint>>();
+  readonly #macs = new Set<string>();
 
   constructor(deps: NetworkDeps, parts: NetworkParts) {
     this.deps = deps;
@@ -44,7 +50,7 @@ export class NetworkRoom {
 
   /** By name, id, or unique prefix of an id. @throws NotFound; InvalidParameter for an ambiguous prefix */
   find(nameOrId: string): NetworkRecord {
-    const all = [...this.records.values()];
+    const all = [...this.records.values()].filter(({ id }) => !this.unfinished.has(id));
     const exact = all.find(({ id, name }) => name === nameOrId || id === nameOrId);
     if (exact !== undefined) return exact;
     const found = nameOrId === "" ? [] : all.filter(({ id }) => id.startsWith(nameOrId));
@@ -58,11 +64,60 @@ export class NetworkRoom {
     return first;
   }
 
+  /** By endpoint id. */
+  get endpoints(): ReadonlyMap<string, Endpoint> {
+    return this.#endpoints;
+  }
+
+  /** In the order in which the container was connected. */
   endpointsOf(containerId: ContainerId): readonly Endpoint[] {
-    return [...this.endpoints.values()].filter((endpoint) => endpoint.containerId === containerId);
+    return [...(this.#byContainer.get(containerId)?.values() ?? [])];
   }
 
   membersOf(networkId: NetworkId): readonly Endpoint[] {
-    return [...this.endpoints.values()].filter((endpoint) => endpoint.networkId === networkId);
+    return [...(this.#byNetwork.get(networkId)?.values() ?? [])];
   }
+
+  endpointOn(networkId: NetworkId, containerId: ContainerId): Endpoint | undefined {
+    return this.#byContainer.get(containerId)?.get(networkId);
+  }
+
+  isMacInUse(networkId: NetworkId, mac: string): boolean {
+    return this.#macs.has(`${networkId} ${mac}`);
+  }
+
+  /** Adds an endpoint, or replaces the container's on that network. */
+  setEndpoint(endpoint: Endpoint): void {
+    const { id, containerId, networkId, mac } = endpoint;
+    const before = this.endpointOn(networkId, containerId);
+    if (before !== undefined && before.id !== id) this.deleteEndpoint(before.id);
+    this.#endpoints.set(id, endpoint);
+    put(this.#byContainer, containerId, networkId, endpoint);
+    put(this.#byNetwork, networkId, containerId, endpoint);
+    if (mac !== "") this.#macs.add(`${networkId} ${mac}`);
+  }
+
+  deleteEndpoint(id: string): Endpoint | undefined {
+    const endpoint = this.#endpoints.get(id);
+    if (endpoint === undefined) return undefined;
+    const { containerId, networkId, mac } = endpoint;
+    this.#endpoints.delete(id);
+    this.madeAt.delete(id);
+    drop(this.#byContainer, containerId, networkId);
+    drop(this.#byNetwork, networkId, containerId);
+    this.#macs.delete(`${networkId} ${mac}`);
+    return endpoint;
+  }
+}
+
+function put<A, B>(index: Map<A, Map<B, Endpoint>>, key: A, inner: B, endpoint: Endpoint): void {
+  const found = index.get(key);
+  if (found === undefined) index.set(key, new Map([[inner, endpoint]]));
+  else found.set(inner, endpoint);
+}
+
+function drop<A, B>(index: Map<A, Map<B, Endpoint>>, key: A, inner: B): void {
+  const found = index.get(key);
+  found?.delete(inner);
+  if (found?.size === 0) index.delete(key);
 }

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
-import { parseNetworkMode, validateNetwork } from "./validate.ts";
+import { newNetworkId } from "../../base/ids.ts";
+import { type NetworkRecord, plainNetwork } from "./record.ts";
+import { complainAboutEndpoint, parseNetworkMode, validateNetwork } from "./validate.ts";
 
 function complaints(config: ContainerConfig, hostConfig: HostConfig = {}): readonly string[] {
-  return validateNetwork(config, hostConfig, {});
+  return validateNetwork(config, hostConfig, {}, () => undefined);
 }
 
 test("a plain request has nothing wrong with it, on each kind of network", () => {
@@ -69,7 +71,7 @@ test("no value can bring a line of its own into a file", () => {
 
 test("the default bridge takes a MAC address, but no address and no alias", () => {
   const validate = (settings: object): readonly string[] =>
-    validateNetwork({}, {}, { EndpointsConfig: { bridge: settings } });
+    validateNetwork({}, {}, { EndpointsConfig: { bridge: settings } }, () => undefined);
   assert.deepEqual(validate({}), []);
   assert.deepEqual(validate({ IPAMConfig: null, Links: null, Aliases: null, MacAddress: "02:42:ac:11:00:09" }), []);
   assert.deepEqual(validate({ MacAddress: "x" }), ["invalid config for network bridge: invalid MAC address x"]);
@@ -79,4 +81,41 @@ test("the default bridge takes a MAC address, but no address and no alias", () =
   assert.deepEqual(validate({ Aliases: ["x"] }), [
     "invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped alias is supported only for containers in user defined networks",
   ]);
+});
+
+const own: NetworkRecord = {
+  ...plainNetwork,
+  id: newNetworkId(),
+  name: "own",
+  driver: "bridge",
+  created: "",
+  enableIpv6: true,
+  subnetsAsked: true,
+  subnets: [
+    { subnet: "10.66.0.0/24", ipRange: "", gateway: "10.66.0.1", auxiliary: {} },
+    { subnet: "fd66::/64", ipRange: "", gateway: "fd66::1", auxiliary: {} },
+  ],
+};
+
+test("addresses are those of subnets that somebody chose", () => {
+  const of = (settings: object, network: NetworkRecord | "none" = own): readonly string[] =>
+    complainAboutEndpoint(network === "none" ? undefined : network, "own", settings);
+  assert.deepEqual(of({ IPAMConfig: { IPv4Address: "10.66.0.9", IPv6Address: "fd66::9" } }), []);
+  assert.deepEqual(of({ IPAMConfig: { IPv4Address: "10.67.0.9" } }), [
+    "invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 10.67.0.9",
+  ]);
+  assert.deepEqual(of({ IPAMConfig: { IPv4Address: "foo" } }), [
+    "invalid endpoint settings:\n* invalid IPv4 address: foo\n* no configured subnet or ip-range contain the IP address foo",
+  ]);
+  assert.deepEqual(of({ IPAMConfig: { IPv6Address: "fd66::9" } }, { ...own, subnetsAsked: false }), [
+    "invalid endpoint settings:\nuser specified IP address is supported only when connecting to networks with user configured subnets",
+  ]);
+  // A network that comes later is asked at the start.
+  assert.deepEqual(of({ IPAMConfig: { IPv4Address: "10.67.0.9" } }, "none"), []);
+  assert.deepEqual(of({ MacAddress: "foo" }), ["invalid MAC address foo"]);
+  assert.deepEqual(of({ IPAMConfig: { LinkLocalIPs: ["169.254.1.2", "x"] } }), [
+    "invalid endpoint settings:\ninvalid link-local IP address: x",
+  ]);
+  assert.deepEqual(of({ Aliases: ["a", "b c"] }), ['invalid endpoint settings:\ninvalid network-scoped alias: "b c"']);
+  assert.deepEqual(of({ Links: ["a:b", "a:b:c"] }), ["bad format for links: a:b:c"]);
 });

@@ -1,9 +1,11 @@
 // What is wrong with the network part of a container's configuration, before any effect. Pure; texts are dockerd's where
 // it has one. Values that end up in generated files must make exactly one word there (no line can be smuggled in).
 
-import { isIP } from "node:net";
+import { BlockList, isIP } from "node:net";
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from "../../spec/docker/container.ts";
+import { complainAboutEndpointOptions } from "./drivers/index.ts";
 import { isHostWord, parseExtraHost } from "./hosts-file.ts";
+import type { NetworkRecord } from "./record.ts";
 import { parseMac } from "./subnet.ts";
 
 /** NetworkMode as the engine understands it; "" and "default" are the default bridge. */
@@ -55,32 +57,84 @@ function complainAboutConflicts(config: ContainerConfig, hostConfig: HostConfig)
   ];
 }
 
-function complainAboutEndpoint(network: string, settings: EndpointSettings): readonly string[] {
-  const builtIn = ["bridge", "default", "host", "none"].includes(network);
-  const asked = settings.IPAMConfig;
+/** Where an address that was asked for lies, or why it cannot be had; texts are dockerd's. */
+function complainAboutAddress(
+  network: NetworkRecord | undefined,
+  builtIn: boolean,
+  address: string,
+  family: 4 | 6,
+): readonly string[] {
+  if (address === "") return [];
+  const asked = network?.subnetsAsked === true;
   const wrong: string[] = [];
-  if (builtIn && ((asked?.IPv4Address ?? "") !== "" || (asked?.IPv6Address ?? "") !== ""))
-    wrong.push(
-      "* user specified IP address is supported on user defined networks only",
-      "* user specified IP address is supported only when connecting to networks with user configured subnets",
-    );
-  if (builtIn && isFilled(settings.Aliases))
-    wrong.push("network-scoped alias is supported only for containers in user defined networks");
-  if (isFilled(asked?.LinkLocalIPs)) wrong.push("link-local addresses are not supported");
-  const complaints: string[] = [];
-  const mac = settings.MacAddress ?? "";
-  if (mac !== "" && parseMac(mac) === undefined)
-    complaints.push(`invalid config for network ${network}: invalid MAC address ${mac}`);
-  if (wrong.length > 0)
-    complaints.push(`invalid config for network ${network}: invalid endpoint settings:\n${wrong.join("\n")}`);
-  return complaints;
+  if (isIP(address) !== family) wrong.push(`invalid IPv${family} address: ${address}`);
+  if (builtIn) wrong.push("user specified IP address is supported on user defined networks only");
+  if (network === undefined && !builtIn) return wrong;
+  const subnets = (network?.subnets ?? []).filter(({ subnet }) => isIP(subnet.split("/")[0] ?? "") === family);
+  if (!asked || subnets.length === 0)
+    wrong.push("user specified IP address is supported only when connecting to networks with user configured subnets");
+  else if (!subnets.some(({ subnet }) => isWithin(address, subnet)))
+    wrong.push(`no configured subnet or ip-range contain the IP address ${address}`);
+  return wrong;
 }
 
-/** @returns every complaint; empty when the request is good */
+function isWithin(address: string, subnet: string): boolean {
+  const [base = "", prefix = "0"] = subnet.split("/");
+  const family = isIP(address);
+  if (family === 0 || family !== isIP(base)) return false;
+  const list = new BlockList();
+  const type = family === 4 ? "ipv4" : "ipv6";
+  list.addSubnet(base, Number(prefix), type);
+  return list.check(address, type);
+}
+
+/** One text says it all; several are a list. */
+function joined(wrong: readonly string[]): string {
+  return wrong.length === 1 ? (wrong[0] ?? "") : wrong.map((text) => `* ${text}`).join("\n");
+}
+
+/**
+ * What is wrong with the settings for one network, as `network connect` is told.
+ *
+ * @param network undefined where there is no such network: then its subnets cannot be asked
+ */
+export function complainAboutEndpoint(
+  network: NetworkRecord | undefined,
+  name: string,
+  settings: EndpointSettings,
+): readonly string[] {
+  const builtIn = ["bridge", "default", "host", "none"].includes(network?.name ?? name);
+  const asked = settings.IPAMConfig;
+  const wrong = [
+    ...(asked?.LinkLocalIPs ?? [])
+      .filter((address) => isIP(address) === 0)
+      .map((address) => `invalid link-local IP address: ${address}`),
+    ...complainAboutAddress(network, builtIn, asked?.IPv4Address ?? "", 4),
+    ...complainAboutAddress(network, builtIn, asked?.IPv6Address ?? "", 6),
+    ...(builtIn && isFilled(settings.Aliases)
+      ? ["network-scoped alias is supported only for containers in user defined networks"]
+      : []),
+    ...(settings.Aliases ?? [])
+      .filter((alias) => !isHostWord(alias))
+      .map((alias) => `invalid network-scoped alias: ${JSON.stringify(alias)}`),
+    ...complainAboutEndpointOptions(settings.DriverOpts ?? {}),
+  ];
+  const mac = settings.MacAddress ?? "";
+  return [
+    ...(mac !== "" && parseMac(mac) === undefined ? [`invalid MAC address ${mac}`] : []),
+    ...(wrong.length > 0 ? [`invalid endpoint settings:\n${joined(wrong)}`] : []),
+    ...(settings.Links ?? []).flatMap((link) =>
+      /^[^:]+(:[^:]+)?$/.test(link) ? [] : [`bad format for links: ${link}`],
+    ),
+  ];
+}
+
+/** @param known the network of a name; @returns every complaint, empty when the request is good */
 export function validateNetwork(
   config: ContainerConfig,
   hostConfig: HostConfig,
   networkingConfig: NetworkingConfig,
+  known: (name: string) => NetworkRecord | undefined,
 ): readonly string[] {
   const mode = parseNetworkMode(hostConfig.NetworkMode);
   const mac = config.MacAddress ?? "";
@@ -106,7 +160,9 @@ export function validateNetwork(
       return "complaint" in parsed ? [parsed.complaint] : [];
     }),
     ...Object.entries(networkingConfig.EndpointsConfig ?? {}).flatMap(([name, settings]) =>
-      complainAboutEndpoint(name, settings ?? {}),
+      complainAboutEndpoint(known(name), name, settings ?? {}).map(
+        (text) => `invalid config for network ${name}: ${text}`,
+      ),
     ),
   ];
 }

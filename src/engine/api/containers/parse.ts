@@ -33,6 +33,12 @@ export async function parseCreate(exchange: Exchange): Promise<CreateContainerRe
     if ((endpoint as unknown) === null)
       throw new EngineError("InvalidParameter", `invalid config for network ${name}: EndpointsConfig is nil`);
   }
+  const networks = Object.keys(NetworkingConfig?.EndpointsConfig ?? {});
+  if (minor < 44 && networks.length > 1)
+    throw new EngineError(
+      "InvalidParameter",
+      `Container cannot be created with multiple network endpoints: ${networks.sort().join(", ")}`,
+    );
   const name = query.text("name");
   const platform = minor >= 41 ? query.text("platform") : "";
   if (platform !== "") checkPlatform(platform);

@@ -183,7 +183,8 @@ const hostConfig = object("container.HostConfig", {
   ReadonlyPaths: strings,
 });
 
-const endpoint = object("network.EndpointSettings", {
+/** What a container asks of a network: at create, and at connect. */
+export const endpointSchema = object("network.EndpointSettings", {
   IPAMConfig: object("network.EndpointIPAMConfig", { IPv4Address: str, IPv6Address: str, LinkLocalIPs: strings }),
   Links: strings,
   Aliases: strings,
@@ -204,7 +205,7 @@ const endpoint = object("network.EndpointSettings", {
 export const createSchema = object("container.CreateRequest", {
   ...config,
   HostConfig: hostConfig,
-  NetworkingConfig: object("network.NetworkingConfig", { EndpointsConfig: mapOfPointers(endpoint) }),
+  NetworkingConfig: object("network.NetworkingConfig", { EndpointsConfig: mapOfPointers(endpointSchema) }),
 });
 
 /** The body of POST /commit. */

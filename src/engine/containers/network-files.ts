@@ -1,0 +1,75 @@
+// hosts, hostname and resolv.conf of a container: written at its start, and brought up to date where its networks change. They are
+// bound into it, so that a change is written into the same file; what somebody has edited stays as they left it.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errnoOf, messageOf } from "../../base/errors.ts";
+import type { ContainerId } from "../../base/ids.ts";
+import { mergeHosts, type NetworkFiles, type NetworkRequest } from "../network/index.ts";
+import { parentsOf } from "./container-links.ts";
+import type { ContainerRecord } from "./model.ts";
+import { networkRequest } from "./network-request.ts";
+import type { Room } from "./room.ts";
+
+export interface FilePaths {
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+}
+
+export function filePaths(room: Room, id: ContainerId): FilePaths {
+  const directory = room.dataDir(id);
+  return {
+    hosts: join(directory, "hosts"),
+    hostname: join(directory, "hostname"),
+    resolvConf: join(directory, "resolv.conf"),
+  };
+}
+
+/** For a start. */
+export async function writeNetworkFiles(room: Room, request: NetworkRequest, paths: FilePaths): Promise<void> {
+  const { hosts, hostname, resolvConf } = await room.deps.networks.files(request);
+  // In a directory that only the engine can write to: no link can stand in the way.
+  writeFileSync(paths.hosts, hosts, { mode: 0o644 });
+  writeFileSync(paths.hostname, hostname, { mode: 0o644 });
+  writeFileSync(paths.resolvConf, resolvConf, { mode: 0o644 });
+}
+
+/** @param before what the files were by the engine's will, `after` what they shall be */
+export function updateNetworkFiles(room: Room, id: ContainerId, before: NetworkFiles, after: NetworkFiles): void {
+  const paths = filePaths(room, id);
+  try {
+    const hosts = readFileSync(paths.hosts, "utf8");
+    rewrite(paths.hosts, hosts, mergeHosts(before.hosts, after.hosts, hosts));
+    const resolvConf = readFileSync(paths.resolvConf, "utf8");
+    if (resolvConf === before.resolvConf) rewrite(paths.resolvConf, resolvConf, after.resolvConf);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT")
+      room.deps.logger.error("a container's hosts file could not be written", {
+        container: id,
+        error: messageOf(error),
+      });
+  }
+}
+
+function rewrite(path: string, found: string, wanted: string): void {
+  if (found !== wanted) writeFileSync(path, wanted);
+}
+
+/**
+ * Does what gives a container another address or another name; the hosts files of those that are linked to it follow.
+ */
+export async function withLinkedFiles<T>(room: Room, id: ContainerId, change: () => Promise<T>): Promise<T> {
+  const parents = parentsOf(room, id);
+  const look = async (record: ContainerRecord): Promise<NetworkFiles> =>
+    room.deps.networks.files(networkRequest(room, record));
+  const before = await Promise.all(parents.map(look));
+  const result = await change();
+  for (const [index, parent] of parents.entries()) {
+    const was = before[index];
+    const now = room.containers.get(parent.id)?.record;
+    if (was === undefined || now?.state.init === undefined) continue;
+    updateNetworkFiles(room, parent.id, was, await look(now));
+  }
+  return result;
+}

@@ -1,0 +1,31 @@
+// The networks of containers that run, taken over from an earlier daemon.
+
+import { isEngineError, messageOf } from "../../base/errors.ts";
+import type { Container } from "./container.ts";
+import { filePaths, writeNetworkFiles } from "./network-files.ts";
+import { networkRequest } from "./network-request.ts";
+import type { Room } from "./room.ts";
+
+/**
+ * The networks of a container that runs: its names and ports are known again. Where a change was cut off, its shim is told how it
+ * shall be, and its files follow.
+ */
+export async function restoreNetworks(room: Room, container: Container, changeCut: boolean): Promise<void> {
+  const { networks, logger } = room.deps;
+  const { record, task } = container;
+  if (task === undefined) return;
+  const request = networkRequest(room, record);
+  networks.adopt(request);
+  const wanted = networks.wanted(request);
+  if (!changeCut || wanted === undefined) return;
+  try {
+    await task.shim.setNetwork(wanted);
+  } catch (error) {
+    if (!isEngineError(error, "NotFound"))
+      logger.error("a change of networks could not be finished; restart the container", {
+        container: record.id,
+        error: messageOf(error),
+      });
+  }
+  await writeNetworkFiles(room, request, filePaths(room, record.id));
+}
