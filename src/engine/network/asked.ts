@@ -87,7 +87,8 @@ export function refuseUnusable(room: NetworkRoom, network: NetworkRecord): void 
       `${network.name} is a configuration-only network: nothing can be connected to it`,
     );
   const broken = room.broken.get(network.id);
-  if (broken !== undefined) throw new EngineError("System", `network ${network.name} could not be set up: ${broken}`);
+  if (broken !== undefined)
+    throw new EngineError(broken.kind, `network ${network.name} could not be set up: ${broken.message}`);
 }
 
 export function priorityOf(settings: EndpointSettings): number {

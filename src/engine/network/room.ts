@@ -26,7 +26,7 @@ export class NetworkRoom {
   readonly parts: NetworkParts;
   readonly records = new Map<NetworkId, NetworkRecord>();
   /** Networks whose set-up on the host failed, and why: the others work. */
-  readonly broken = new Map<NetworkId, string>();
+  readonly broken = new Map<NetworkId, EngineError>();
   /** Networks that are being made: in `records` for the firewall's sake, found by nobody yet. */
   readonly unfinished = new Set<NetworkId>();
   readonly sandboxes = new Map<ContainerId, Sandbox>();

@@ -1,7 +1,7 @@
 // The start: records and endpoints of the store, the built-in networks, the host as all networks need it. A network whose set-up
 // fails is named in the log and refuses containers; the others go on.
 
-import { EngineError, messageOf } from "../../base/errors.ts";
+import { messageOf } from "../../base/errors.ts";
 import { newNetworkId } from "../../base/ids.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
 import type { Change } from "../store/index.ts";
@@ -42,7 +42,7 @@ export async function setUpNetworks(room: NetworkRoom): Promise<void> {
   const now = bridge === undefined ? undefined : room.records.get(bridge.id);
   if (now === undefined) return;
   const problem = room.broken.get(now.id);
-  if (problem !== undefined && config.bridge !== "none") throw new EngineError("System", problem);
+  if (problem !== undefined && config.bridge !== "none") throw problem;
   logger.info("default bridge is up", { bridge: now.interface, subnet: now.subnets[0]?.subnet ?? "" });
 }
 
@@ -105,7 +105,7 @@ export async function arrangeHost(room: NetworkRoom): Promise<void> {
           room.broken.delete(id);
           continue;
         }
-        room.broken.set(id, error.message);
+        room.broken.set(id, error);
         room.deps.logger.error("a network could not be set up", { network, error: error.message });
       }
     }),
