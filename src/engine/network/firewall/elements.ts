@@ -47,7 +47,7 @@ function addressBytes(text: string): Uint8Array {
   const before = groups(left);
   const after = groups(right);
   const zeros = right === undefined ? 0 : 8 - before.length - after.length;
-  const all = [...before, ...new Array<string>(zeros).fill("0"), ...after];
+  const all = [...before, ...Array.from({ length: zeros }, () => "0"), ...after];
   return Uint8Array.from(
     all.flatMap((group) => {
       const value = Number.parseInt(group, 16);
@@ -78,7 +78,10 @@ function portField(port: number): ElementField {
 
 /** Raw payload in a set: nft shows and reads it as a number. */
 function rawField({ bytes }: ElementField, size: number): ElementField {
-  return { text: `0x${Buffer.from(bytes.subarray(0, size)).toString("hex")}`, bytes };
+  const digits = Buffer.from(bytes.subarray(0, size))
+    .toString("hex")
+    .replace(/^0+(?=.)/, "");
+  return { text: `0x${digits}`, bytes };
 }
 
 /** RFC 4291 appendix A: what the kernel gives an interface with this MAC. */
@@ -115,7 +118,7 @@ export function endpointElements(network: FirewallNetwork, endpoint: FirewallEnd
 }
 
 function isLoopback(address: string): boolean {
-  return address === "::1" || /^127\./.test(address);
+  return address === "::1" || address.startsWith("127.");
 }
 
 /**
@@ -135,6 +138,8 @@ export function portElements(network: FirewallNetwork, port: FirewallPort): read
     key,
     ...(data === undefined ? {} : { data }),
   });
+  const mode = family === 4 ? network.mode4 : network.mode6;
+  if (isLoopback(hostIp) && mode === "routed") return [];
   if (isLoopback(hostIp)) return hostIp === "::1" ? [] : [element("loopback", [proto, portField(port.hostPort)])];
   if (hostIp !== "" && isIP(hostIp) !== family) return [];
   const [toAddress, toPort] = target;
@@ -142,7 +147,6 @@ export function portElements(network: FirewallNetwork, port: FirewallPort): read
     `open${family}`,
     [toAddress, proto, toPort].filter((field) => field !== undefined),
   );
-  const mode = family === 4 ? network.mode4 : network.mode6;
   if (mode === "isolated" || network.internal) return [];
   if (mode === "routed") return [open];
   const all = hostIp === "" || hostIp === "0.0.0.0" || hostIp === "::";

@@ -90,6 +90,8 @@ export interface Firewall {
   list(): Promise<string>;
   /** F7: whether the tables are what was written, elements included; empty is health. */
   check(): Promise<readonly string[]>;
+  /** What tables of others do to containers' packets and the engine leaves alone; advice, no violation. */
+  advise(): Promise<readonly string[]>;
   close(): Promise<void>;
 }
 
