@@ -41,15 +41,6 @@ export function diskUsage(client: Client): Promise<DiskUsage> {
   return client.json("GET", "/system/df");
 }
 
-export async function pruneNetworks(client: Client, filters: FilterArgs): Promise<readonly string[]> {
-  const { NetworksDeleted } = await client.json<{ readonly NetworksDeleted: readonly string[] | null }>(
-    "POST",
-    "/networks/prune",
-    { query: { filters: renderFilters(filters) } },
-  );
-  return NetworksDeleted ?? [];
-}
-
 /** Anonymous volumes that no container uses. */
 export function pruneVolumes(
   client: Client,

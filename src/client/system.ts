@@ -1,11 +1,8 @@
-// Typed calls about the daemon, its events and its networks. Source: Docker Engine API 1.51; /gantry/check is Gantry's own.
+// Typed calls about the daemon and its events. Source: Docker Engine API 1.51; /gantry/check is Gantry's own.
 
-import type { Network } from "../spec/docker/network.ts";
 import type { EventMessage, SystemVersion } from "../spec/docker/system.ts";
 import type { Client } from "./client.ts";
-import { segment } from "./containers.ts";
 import { renderFilters, type FilterArgs } from "./filters.ts";
-import { parseJson } from "./json.ts";
 
 /** A violated invariant. */
 export interface CheckFinding {
@@ -35,20 +32,4 @@ export function followEvents(
   return client.lines("GET", "/events", {
     query: { since: options.since, until: options.until, filters: renderFilters(options.filters) },
   });
-}
-
-export function listNetworks(client: Client, filters: FilterArgs): Promise<readonly Network[]> {
-  return client.json("GET", "/networks", { query: { filters: renderFilters(filters) } });
-}
-
-/** The JSON text as the daemon sent it, and the same parsed. */
-export async function inspectNetworkRaw(
-  client: Client,
-  nameOrId: string,
-  verbose = false,
-): Promise<{ readonly text: string; readonly value: Network }> {
-  const text = await client.text("GET", `/networks/${segment(nameOrId)}`, {
-    query: { verbose: verbose ? "true" : undefined },
-  });
-  return { text, value: parseJson(text) as Network };
 }

@@ -299,8 +299,31 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
     {
       short: "Manage networks",
       commands: new Map<string, CommandEntry>([
+        [
+          "connect",
+          entry("Connect a container to a network", ["network connect"], () => import("./commands/network-connect.ts")),
+        ],
+        ["create", entry("Make a network", ["network create"], () => import("./commands/network-create.ts"))],
+        [
+          "disconnect",
+          entry(
+            "Disconnect a container from a network",
+            ["network disconnect"],
+            () => import("./commands/network-disconnect.ts"),
+          ),
+        ],
         ["inspect", networkInspect],
         ["ls", entry("List networks", ["network ls", "network list"], () => import("./commands/network-ls.ts"))],
+        ["prune", entry("Remove unused networks", ["network prune"], () => import("./commands/network-prune.ts"))],
+        ["rm", entry("Remove networks", ["network rm", "network remove"], () => import("./commands/network-rm.ts"))],
+        [
+          "rules",
+          entry(
+            "Show the firewall of all networks, with comments",
+            ["network rules"],
+            () => import("./commands/network-rules.ts"),
+          ),
+        ],
       ]),
     },
   ],

@@ -29,6 +29,8 @@ const meant: ReadonlyMap<string, string> = new Map([
     "the daemon refuses Windows's flags",
   ],
   ["inspect --type bogus x", "covered by the kinds that gantry has"],
+  ["network connect a/b c/d", "a name cannot leave its part of the path"],
+  ["network rm ", 'docker says "exit status 1" once more'],
 ]);
 
 interface Seen {
@@ -109,6 +111,9 @@ function normalize(request: Recording | Seen): unknown {
   );
   const body = JSON.parse(text) as Record<string, unknown> | null;
   if (body !== null && Array.isArray(body["Env"])) body["Env"] = [...(body["Env"] as string[])].sort();
+  const ipam = body?.["IPAM"] as { Config?: { readonly Subnet?: string }[] } | undefined;
+  // docker sends pools in the order of a hash.
+  ipam?.Config?.sort((a, b) => ((a.Subnet ?? "") < (b.Subnet ?? "") ? -1 : 1));
   return {
     method: request.method,
     path: url.pathname,

@@ -1,6 +1,6 @@
 // `gantry network inspect`. Source: the docker CLI 28.
 
-import { inspectNetworkRaw } from "../../../client/system.ts";
+import { inspectNetworkRaw } from "../../../client/networks.ts";
 import type { Command } from "../command.ts";
 import { objectFormatFlag } from "../format-flag.ts";
 import { inspectObjects } from "../inspect.ts";

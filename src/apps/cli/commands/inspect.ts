@@ -3,7 +3,7 @@
 import { ConnectionError, DaemonError } from "../../../client/client.ts";
 import { inspectContainerRaw } from "../../../client/containers.ts";
 import { inspectImageRaw } from "../../../client/images.ts";
-import { inspectNetworkRaw } from "../../../client/system.ts";
+import { inspectNetworkRaw } from "../../../client/networks.ts";
 import { CliError, type Command } from "../command.ts";
 import { objectFormatFlag } from "../format-flag.ts";
 import { inspectObjects, type Inspected } from "../inspect.ts";

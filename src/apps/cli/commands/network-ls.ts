@@ -1,6 +1,6 @@
 // `gantry network ls`. Columns as the docker CLI 28's.
 
-import { listNetworks } from "../../../client/system.ts";
+import { listNetworks } from "../../../client/networks.ts";
 import type { Network } from "../../../spec/docker/network.ts";
 import type { Command } from "../command.ts";
 import { filterFlag, filtersOf } from "../filter-flag.ts";

@@ -2,9 +2,10 @@
 
 import { renderHumanSize } from "../../../base/units.ts";
 import { pruneContainers } from "../../../client/containers.ts";
-import { pruneBuildCache, pruneNetworks, pruneVolumes } from "../../../client/disk.ts";
+import { pruneBuildCache, pruneVolumes } from "../../../client/disk.ts";
 import type { FilterArgs } from "../../../client/filters.ts";
 import { pruneImages } from "../../../client/images.ts";
+import { pruneNetworks } from "../../../client/networks.ts";
 import { CliError, type Command, type CommandContext } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { escapeControls } from "../escape.ts";

@@ -3,7 +3,7 @@
 
 import type { EndpointSettings } from "../../../spec/docker/container.ts";
 import { parseCsvRecord } from "./csv.ts";
-import { parseIp, ValueError } from "./values.ts";
+import { ValueError } from "./values.ts";
 
 interface Attachment {
   readonly target: string;
@@ -30,38 +30,55 @@ const bare: Omit<Attachment, "target"> = {
 
 /** @throws Error the complaint about a --network value */
 export function parseNetworkFlag(text: string): Attachment {
-  if (!/^(?:name|alias|driver-opt|ip|ip6|mac-address|link-local-ip|gw-priority|[a-z-]+)=/i.test(text))
-    return { ...bare, target: text };
-  const parsed = { target: "", ...structuredClone(bare) } as {
-    -readonly [K in keyof Attachment]: Attachment[K] extends readonly string[]
-      ? string[]
-      : Attachment[K] extends Readonly<Record<string, string>>
-        ? Record<string, string>
-        : Attachment[K];
-  };
+  if (!/\w+=\w+/.test(text)) return { ...bare, target: text };
+  let parsed: Attachment = { ...bare, target: "" };
   for (const field of parseCsvRecord(text)) {
     const at = field.indexOf("=");
     if (at <= 0) throw new ValueError(`invalid field ${field}`);
-    const key = field.slice(0, at).trim().toLowerCase();
-    const value = field.slice(at + 1).trim();
-    if (key === "name") parsed.target = value;
-    else if (key === "alias") parsed.aliases.push(value);
-    else if (key === "ip") parsed.ipv4 = parseIp(value);
-    else if (key === "ip6") parsed.ipv6 = parseIp(value);
-    else if (key === "link-local-ip") parsed.linkLocal.push(parseIp(value));
-    else if (key === "mac-address") parsed.mac = parseMac(value);
-    else if (key === "driver-opt") {
-      const split = value.indexOf("=");
-      if (split <= 0) throw new ValueError("invalid key value pair format in driver options");
-      parsed.driverOpts[value.slice(0, split).toLowerCase()] = value.slice(split + 1);
-    } else if (key === "gw-priority") {
-      if (!/^-?\d+$/.test(value))
-        throw new ValueError(`invalid gw-priority: strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
-      parsed.gwPriority = Number(value);
-    } else throw new ValueError(`invalid field key ${key}`);
+    parsed = withField(
+      parsed,
+      field.slice(0, at).trim().toLowerCase(),
+      field
+        .slice(at + 1)
+        .trim()
+        .toLowerCase(),
+    );
   }
   if (parsed.target === "") throw new ValueError("network name/id is not specified");
   return parsed;
+}
+
+function withField(attachment: Attachment, key: string, value: string): Attachment {
+  const { aliases, linkLocal, driverOpts } = attachment;
+  switch (key) {
+    case "name":
+      return { ...attachment, target: value };
+    case "alias":
+      return { ...attachment, aliases: [...aliases, value] };
+    case "ip":
+      return { ...attachment, ipv4: value };
+    case "ip6":
+      return { ...attachment, ipv6: value };
+    case "link-local-ip":
+      return { ...attachment, linkLocal: [...linkLocal, value] };
+    case "mac-address":
+      return { ...attachment, mac: value };
+    case "driver-opt": {
+      const split = value.indexOf("=");
+      if (split <= 0) throw new ValueError("invalid key value pair format in driver options");
+      return { ...attachment, driverOpts: { ...driverOpts, [value.slice(0, split)]: value.slice(split + 1) } };
+    }
+    case "gw-priority":
+      return { ...attachment, gwPriority: parsePriority(value) };
+    default:
+      throw new ValueError(`invalid field key ${key}`);
+  }
+}
+
+function parsePriority(text: string): number {
+  if (!/^[+-]?\d+$/.test(text)) throw new ValueError(`invalid gw-priority (${text}): invalid syntax`);
+  if (!Number.isSafeInteger(Number(text))) throw new ValueError(`invalid gw-priority (${text}): value out of range`);
+  return Number(text);
 }
 
 /** @throws Error it is none */
@@ -89,8 +106,13 @@ export interface NetworkCompanions {
   readonly mac: string;
 }
 
+/** @throws Error what only networks of users have, or a bad MAC */
 function endpointOf(attachment: Attachment): EndpointSettings {
-  const { ipv4, ipv6, linkLocal, aliases, links, driverOpts } = attachment;
+  const { target, ipv4, ipv6, linkLocal, aliases, links, driverOpts, mac, gwPriority } = attachment;
+  if (target.trim() === "") throw new ValueError("no name set for network");
+  if (aliases.length > 0 && !isUserDefined(target))
+    throw new ValueError("network-scoped aliases are only supported for user-defined networks");
+  if (mac !== "") parseMac(mac);
   const hasIpam = ipv4 !== "" || ipv6 !== "" || linkLocal.length > 0;
   return {
     IPAMConfig: hasIpam
@@ -102,9 +124,9 @@ function endpointOf(attachment: Attachment): EndpointSettings {
       : null,
     Links: links.length === 0 ? null : links,
     Aliases: aliases.length === 0 ? null : aliases,
-    MacAddress: attachment.mac,
+    MacAddress: mac,
     DriverOpts: Object.keys(driverOpts).length === 0 ? null : driverOpts,
-    GwPriority: attachment.gwPriority,
+    GwPriority: gwPriority,
     NetworkID: "",
     EndpointID: "",
     Gateway: "",
@@ -117,14 +139,17 @@ function endpointOf(attachment: Attachment): EndpointSettings {
   };
 }
 
+/** Whether nothing was said about the endpoint but which network it is on. */
+function isPlain(settings: EndpointSettings): boolean {
+  return Object.values(settings).every((value) => value === null || value === "" || value === 0);
+}
+
 function conflict(flag: string, option: string): ValueError {
   return new ValueError(`conflicting options: cannot specify both --${flag} and per-network ${option}`);
 }
 
 function withCompanions(first: Attachment, more: NetworkCompanions): Attachment {
-  if (more.aliases.length > 0 && !isUserDefined(first.target))
-    throw new ValueError("network-scoped aliases are only supported for user-defined networks");
-  if (more.aliases.length > 0 && first.aliases.length > 0) throw conflict("network-alias", "alias name");
+  if (more.aliases.length > 0 && first.aliases.length > 0) throw conflict("network-alias", "alias");
   if (more.links.length > 0 && first.links.length > 0) throw conflict("link", "links");
   if (more.ipv4 !== "" && first.ipv4 !== "") throw conflict("ip", "IPv4 address");
   if (more.ipv6 !== "" && first.ipv6 !== "") throw conflict("ip6", "IPv6 address");
@@ -152,17 +177,18 @@ export function planNetworks(
   companions: NetworkCompanions,
 ): { readonly mode: string; readonly endpoints: Readonly<Record<string, EndpointSettings>> } {
   const attachments = texts.length === 0 ? [{ ...bare, target: "default" }] : texts.map(parseNetworkFlag);
-  const [first] = attachments;
-  if (first === undefined) return { mode: "default", endpoints: {} };
-  if (attachments.length > 1 && attachments.some(({ target }) => !isUserDefined(target)))
-    throw new ValueError("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
   const endpoints: Record<string, EndpointSettings> = {};
   for (const [index, attachment] of attachments.entries()) {
-    const full = index === 0 ? withCompanions(attachment, companions) : attachment;
-    if (Object.hasOwn(endpoints, full.target))
-      throw new ValueError(`network ${JSON.stringify(full.target)} is specified multiple times`);
-    const special = full.target === "host" || full.target === "none" || full.target.startsWith("container:");
-    if (!special || full.mac !== "" || full.ipv4 !== "" || full.ipv6 !== "") endpoints[full.target] = endpointOf(full);
+    const settings = endpointOf(index === 0 ? withCompanions(attachment, companions) : attachment);
+    if (Object.hasOwn(endpoints, attachment.target))
+      throw new ValueError(`network ${JSON.stringify(attachment.target)} is specified multiple times`);
+    endpoints[attachment.target] = settings;
   }
-  return { mode: first.target, endpoints };
+  const ofUsers = attachments.filter(({ target }) => isUserDefined(target)).length;
+  if (ofUsers > 0 && ofUsers < attachments.length)
+    throw new ValueError("conflicting options: cannot attach both user-defined and non-user-defined network-modes");
+  const mode = attachments[0]?.target ?? "default";
+  // One network that was named and of which nothing was said needs no endpoint: the mode says it.
+  const isBare = texts.length === 1 && Object.values(endpoints).every(isPlain);
+  return { mode, endpoints: isBare ? {} : endpoints };
 }

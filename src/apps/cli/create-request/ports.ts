@@ -1,10 +1,9 @@
 // --publish and --expose: "[[ip:][host]:]container[/protocol]" with ranges, or "published=…,target=…,protocol=…".
 // Source: the docker CLI 28 and go-connections' nat package (behaviour only).
 
-import { isIP } from "node:net";
+import { messageOf } from "../../../base/errors.ts";
 import type { PortBinding } from "../../../spec/docker/container.ts";
-import { parseCsvRecord } from "./csv.ts";
-import { ValueError } from "./values.ts";
+import { isAddress, ValueError } from "./values.ts";
 
 /** What the API calls ExposedPorts and PortBindings. */
 export interface ParsedPorts {
@@ -12,45 +11,63 @@ export interface ParsedPorts {
   readonly bindings: Readonly<Record<string, readonly PortBinding[]>>;
 }
 
-function parsePort(text: string): number | undefined {
-  return /^\d+$/.test(text) && Number(text) <= 65535 ? Number(text) : undefined;
+/** Go's ParseUint of 16 bits. @throws Error */
+function parsePort(text: string): number {
+  const complain = (what: string): ValueError =>
+    new ValueError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: ${what}`);
+  if (!/^\d+$/.test(text)) throw complain("invalid syntax");
+  if (Number(text) > 65535) throw complain("value out of range");
+  return Number(text);
 }
 
-function parseRange(text: string): readonly [number, number] | undefined {
-  const [low = "", high = low, ...more] = text.split("-");
-  const start = parsePort(low);
-  const end = parsePort(high);
-  return more.length > 0 || start === undefined || end === undefined || end < start ? undefined : [start, end];
+/** "80" or "80-82"; what follows a second dash is ignored, as docker does. @throws Error */
+function parseRange(text: string): readonly [number, number] {
+  if (text === "") throw new ValueError("empty string specified for ports");
+  const [low = "", high = low] = text.split("-");
+  const [start, end] = [parsePort(low), parsePort(high)];
+  if (end < start) throw new ValueError(`invalid range specified for port: ${text}`);
+  return [start, end];
 }
 
-/** The long form as the short one. */
+function rangeOr(complaint: string, text: string): readonly [number, number] {
+  try {
+    return parseRange(text);
+  } catch (error) {
+    throw new ValueError(complaint, { cause: error });
+  }
+}
+
+/** The long form as the short one; members that are not known are ignored. */
 function shorten(text: string): string {
   const fields = new Map<string, string>();
-  for (const field of parseCsvRecord(text)) {
+  for (const field of text.split(",")) {
     const at = field.indexOf("=");
-    if (at < 0) throw new ValueError(`invalid field: ${field}`);
-    const key = field.slice(0, at);
-    if (!["published", "target", "protocol", "mode"].includes(key)) throw new ValueError(`invalid field key ${key}`);
-    fields.set(key, field.slice(at + 1));
+    if (at <= 0) throw new ValueError(`invalid publish opts format (should be name=value but got '${field}')`);
+    fields.set(field.slice(0, at), field.slice(at + 1));
   }
-  const target = fields.get("target");
-  if (target === undefined) throw new ValueError(`missing mandatory field 'target': ${text}`);
-  return `${fields.has("published") ? `${fields.get("published")}:` : ""}${target}/${fields.get("protocol") ?? "tcp"}`;
+  const { published = "", target = "", protocol = "tcp" } = Object.fromEntries(fields);
+  return `${published}:${target}/${protocol}`;
 }
 
-function splitSpec(text: string): { ip: string; host: string; container: string; protocol: string } {
-  const slash = text.lastIndexOf("/");
-  const protocol = slash < 0 ? "tcp" : text.slice(slash + 1).toLowerCase();
-  const rest = slash < 0 ? text : text.slice(0, slash);
-  const last = rest.lastIndexOf(":");
-  const container = rest.slice(last + 1);
-  if (last < 0) return { ip: "", host: "", container, protocol };
-  const before = rest.slice(0, last);
-  const middle = before.lastIndexOf(":");
-  const inBrackets = before.endsWith("]");
-  const host = inBrackets ? "" : before.slice(middle + 1);
-  const ip = inBrackets ? before : middle < 0 ? "" : before.slice(0, middle);
-  return { ip: ip.replace(/^\[(.*)\]$/, "$1"), host, container, protocol };
+/** "80/udp" → port and protocol; tcp where none is named, and both "" where there is no port. */
+function splitProtocol(text: string): { readonly port: string; readonly protocol: string } {
+  const [port = "", protocol = ""] = text.split("/");
+  return port === "" ? { port: "", protocol: "" } : { port, protocol: protocol || "tcp" };
+}
+
+/** The address within brackets. @throws Error with the complaint of Go's SplitHostPort */
+function unbracket(ip: string): string {
+  const end = ip.indexOf("]");
+  const complaint = end < 0 ? "missing ']' in address" : end + 1 < ip.length ? "missing port in address" : undefined;
+  if (complaint !== undefined) throw new ValueError(`invalid IP address ${ip}: address ${ip}:: ${complaint}`);
+  return ip.slice(1, end);
+}
+
+function splitSpec(text: string): { readonly ip: string; readonly host: string; readonly container: string } {
+  const parts = text.split(":");
+  const [host = "", container = ""] = parts.length === 1 ? ["", text] : parts.slice(-2);
+  const ip = parts.slice(0, -2).join(":");
+  return { ip: ip.startsWith("[") ? unbracket(ip) : ip, host, container };
 }
 
 function publish(
@@ -58,24 +75,36 @@ function publish(
   exposed: Record<string, Record<string, never>>,
   bindings: Record<string, PortBinding[]>,
 ): void {
-  const { ip, host, container, protocol } = splitSpec(text.includes("=") ? shorten(text) : text);
-  if (ip !== "" && isIP(ip) === 0) throw new ValueError(`invalid IP address: ${ip}`);
-  if (container === "") throw new ValueError(`no port specified: ${text}<empty>`);
-  const inner = parseRange(container);
-  if (inner === undefined) throw new ValueError(`invalid containerPort: ${container}`);
-  const outer = host === "" ? undefined : parseRange(host);
-  if (host !== "" && outer === undefined) throw new ValueError(`invalid hostPort: ${host}`);
-  if (!["tcp", "udp", "sctp"].includes(protocol)) throw new ValueError(`invalid proto: ${protocol}`);
-  const [start, end] = inner;
+  const spec = text.includes("=") ? shorten(text) : text;
+  const { ip, host, container } = splitSpec(spec);
+  const { port: inside, protocol } = splitProtocol(container);
+  if (ip !== "" && !isAddress(ip)) throw new ValueError(`invalid IP address: ${ip}`);
+  if (inside === "") throw new ValueError(`no port specified: ${spec}<empty>`);
+  const [start, end] = rangeOr(`invalid containerPort: ${inside}`, inside);
+  const outer = host === "" ? undefined : rangeOr(`invalid hostPort: ${host}`, host);
   const isOneToRange = outer !== undefined && start === end && outer[0] !== outer[1];
   if (outer !== undefined && !isOneToRange && outer[1] - outer[0] !== end - start)
-    throw new ValueError(`invalid ranges specified for container and host Ports: ${container} and ${host}`);
+    throw new ValueError(`invalid ranges specified for container and host Ports: ${inside} and ${host}`);
+  if (!["tcp", "udp", "sctp"].includes(protocol.toLowerCase())) throw new ValueError(`invalid proto: ${protocol}`);
   for (let port = start; port <= end; port++) {
-    const key = `${port}/${protocol}`;
+    const key = `${port}/${protocol.toLowerCase()}`;
     exposed[key] = {};
-    const hostPort = outer === undefined ? "" : isOneToRange ? host : String(outer[0] + port - start);
+    const hostPort =
+      outer === undefined ? "" : isOneToRange ? `${outer[0]}-${outer[1]}` : String(outer[0] + port - start);
     bindings[key] = [...(bindings[key] ?? []), { HostIp: ip, HostPort: hostPort }];
   }
+}
+
+function expose(text: string, exposed: Record<string, Record<string, never>>): void {
+  if (text.includes(":")) throw new ValueError(`invalid port format for --expose: ${text}`);
+  const { port: inside, protocol } = splitProtocol(text);
+  let range: readonly [number, number];
+  try {
+    range = parseRange(inside);
+  } catch (error) {
+    throw new ValueError(`invalid range format for --expose: ${text}, error: ${messageOf(error)}`, { cause: error });
+  }
+  for (let port = range[0]; port <= range[1]; port++) exposed[`${port}/${protocol}`] = {};
 }
 
 /** @throws Error the complaint */
@@ -83,15 +112,6 @@ export function parsePorts(published: readonly string[], exposes: readonly strin
   const exposed: Record<string, Record<string, never>> = {};
   const bindings: Record<string, PortBinding[]> = {};
   for (const text of published) publish(text, exposed, bindings);
-  for (const text of exposes) {
-    if (text.includes(":")) throw new ValueError(`invalid port format for --expose: ${text}`);
-    const [range = "", protocol = "tcp"] = text.split("/");
-    const parsed = parseRange(range);
-    if (parsed === undefined)
-      throw new ValueError(
-        `invalid range format for --expose: ${text}, error: strconv.ParseUint: parsing ${JSON.stringify(range)}: invalid syntax`,
-      );
-    for (let port = parsed[0]; port <= parsed[1]; port++) exposed[`${port}/${protocol.toLowerCase()}`] = {};
-  }
+  for (const text of exposes) expose(text, exposed);
   return { exposed, bindings };
 }

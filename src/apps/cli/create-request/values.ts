@@ -1,7 +1,7 @@
 // Values of single `run` flags, each parsed and complained about as the docker CLI 28 does. A parser throws an Error whose
 // message is the complaint; flags.ts turns it into "invalid argument … for … flag".
 
-import { isIP } from "node:net";
+import { isIP, SocketAddress } from "node:net";
 import { parseBool, parseInteger } from "../../../base/flags.ts";
 import { parseGoDuration, parseRamBytes } from "../../../base/units.ts";
 import type { DeviceMapping, DeviceRequest, ThrottleDevice } from "../../../spec/docker/container.ts";
@@ -9,8 +9,8 @@ import { parseCsvRecord } from "./csv.ts";
 
 /** A value that does not fit its flag. */
 export class ValueError extends Error {
-  constructor(message: string) {
-    super(message);
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "ValueError";
   }
 }
@@ -72,19 +72,36 @@ export function parseLabel(text: string): string {
 
 /** "host:ip" or "host=ip", as "host:ip"; "host-gateway" stands for the host's address. */
 export function parseExtraHost(text: string): string {
-  const m = /^([^:=]+)[:=](.+)$/s.exec(text);
+  const m = /^([^:=]+)[:=](.*)$/s.exec(text);
   if (m?.[1] === undefined || m[2] === undefined)
     throw new ValueError(`bad format for add-host: ${JSON.stringify(text)}`);
   const ip = /^\[.*\]$/.test(m[2]) ? m[2].slice(1, -1) : m[2];
-  if (ip !== "host-gateway" && isIP(ip) === 0)
+  if (ip !== "host-gateway" && !isAddress(ip))
     throw new ValueError(`invalid IP address in add-host: ${JSON.stringify(ip)}`);
   return `${m[1]}:${ip}`;
 }
 
-/** An address of either family. */
+/** Whether it is an address of either family, without a zone, as Go's net.ParseIP has it. */
+export function isAddress(text: string): boolean {
+  return isIP(text) !== 0 && !text.includes("%");
+}
+
+/** A search domain, or "." for none. */
+export function parseSearchDomain(text: string): string {
+  const trimmed = text.replace(/^ +| +$/g, "");
+  if (trimmed === ".") return trimmed;
+  const label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+  const domain = new RegExp(`^(${label}(?:\\.${label})*)\\.?\\s*$`).exec(trimmed)?.[1] ?? "";
+  if (!/[a-zA-Z]/.test(domain) || domain.length >= 255) throw new ValueError(`${trimmed} is not a valid domain`);
+  return domain;
+}
+
+/** An address of either family in its shortest form; an IPv4 address within IPv6 as IPv4. */
 export function parseIp(text: string): string {
-  if (isIP(text.trim()) === 0) throw new ValueError(`IP address is not correctly formatted: ${text}`);
-  return text.trim();
+  const trimmed = text.trim();
+  if (!isAddress(trimmed)) throw new ValueError(`IP address is not correctly formatted: ${text}`);
+  const family = isIP(trimmed) === 4 ? "ipv4" : "ipv6";
+  return new SocketAddress({ address: trimmed, family }).address.replace(/^::ffff:(?=[\d.]+$)/, "");
 }
 
 /** "container" or "container:alias". */
