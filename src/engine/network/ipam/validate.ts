@@ -1,7 +1,19 @@
 // What is wrong with the subnets that a client asks for, before anything is reserved: everything, in dockerd's words. Pure.
 
 import type { IPAMConfig } from "../../../spec/docker/network.ts";
-import { contains, isMapped, overlaps, parseAddress, parseCidr, renderSubnet, type Subnet } from "./address.ts";
+import {
+  contains,
+  isMapped,
+  overlaps,
+  parseAddress,
+  parseCidr,
+  parseSubnet,
+  renderSubnet,
+  type Subnet,
+} from "./address.ts";
+
+/** Loopback and multicast: the kernel would not carry them, or carry them elsewhere. */
+const unusable = ["127.0.0.0/8", "224.0.0.0/4", "::1/128", "ff00::/8"];
 
 function complainAboutFamily(subnet: Subnet, family: 4 | 6): string | undefined {
   return subnet.family === family ? undefined : `parent subnet is an IPv${subnet.family} block`;
@@ -36,6 +48,8 @@ function complainAboutConfig(config: IPAMConfig, enableIpv6: boolean): readonly 
   // A subnet of a family that is off is shown and has no other meaning.
   if (subnet.family === 6 && !enableIpv6) return [];
   if (isMapped(address)) return [`invalid subnet ${Subnet}: IPv4-mapped IPv6 addresses are not supported`];
+  const special = unusable.find((text) => overlaps(parseSubnet(text), subnet));
+  if (special !== undefined) return [`invalid subnet ${Subnet}: ${special} cannot be used by containers`];
   const about = (what: string, complaints: readonly string[]): readonly string[] =>
     complaints.map((complaint) => `invalid ${what}: ${complaint}`);
   return [
