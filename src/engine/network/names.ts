@@ -32,6 +32,8 @@ export function publishNames(room: NetworkRoom, request: NetworkRequest): void {
       names: endpoint.names,
       ip: endpoint.ip,
       ip6: endpoint.ip6,
+      // Other drivers' subnets are the surroundings': their servers know names in them.
+      ...(network.driver === "bridge" ? { prefix: endpoint.prefix, prefix6: endpoint.prefix6 } : {}),
     });
   }
   const { servers, ndotsSet } = planServers(room, request);
