@@ -6,24 +6,38 @@ import { bridgeKeys } from "./drivers/bridge-options.ts";
 import { defaultBridge } from "./drivers/index.ts";
 import { readHostSubnets } from "./host-subnets.ts";
 import type { NetworkConfig } from "./index.ts";
-import { parseSubnet, renderSubnet } from "./ipam/index.ts";
+import { parseCidr, parseSubnet, renderSubnet } from "./ipam/index.ts";
 import { type Link, readLinks } from "./links.ts";
 import type { NetworkRecord, NetworkSubnet } from "./record.ts";
 import type { NetworkRoom } from "./room.ts";
-import { parseCidr } from "./subnet.ts";
 
 /** An existing bridge of another name: its address is what counts. @throws InvalidParameter it cannot be used */
 function adoptForeign(name: string, link: Link | undefined): BridgeAddress {
   if (link === undefined)
     throw new EngineError("InvalidParameter", `bridge device with non default name ${name} must be created manually`);
   if (link.kind !== "bridge") throw new EngineError("InvalidParameter", `${name} is not a bridge device`);
-  const address = link.addresses.find((text) => parseCidr(text) !== undefined);
+  const address = link.addresses.find(isIpv4);
   if (address === undefined)
     throw new EngineError(
       "InvalidParameter",
       `bridge ${name} has no IPv4 address; give it one (ip address add … dev ${name})`,
     );
   return parseBip(address);
+}
+
+function isIpv4(text: string): boolean {
+  return parseCidr(text)?.subnet.family === 4;
+}
+
+/** @throws InvalidParameter the default address pools are used up */
+function chooseOfPools(room: NetworkRoom, record: NetworkRecord, used: readonly string[]): BridgeAddress {
+  const { ipam } = room.parts;
+  const request = { networkName: record.name, enableIpv4: true, enableIpv6: false, config: [], gateway: true, used };
+  const [planned] = ipam.plan(record.id, request);
+  // It is adopted with the whole record.
+  ipam.forget(record.id);
+  if (planned === undefined) throw new EngineError("System", "no subnet was chosen for the default bridge");
+  return planned;
 }
 
 /** "172.17.0.1/16" */
@@ -49,10 +63,19 @@ export async function planDefaultBridge(room: NetworkRoom, record: NetworkRecord
     const stored = [...room.records.values()]
       .filter(({ id }) => id !== record.id)
       .flatMap(({ subnets }) => subnets.map(({ subnet: other }) => other));
-    const used = [...readHostSubnets(name), ...stored].flatMap((text) => parseCidr(text)?.subnet ?? []);
-    const existing = link?.addresses.find((text) => parseCidr(text) !== undefined);
+    // Node does not see the addresses of interfaces that are down.
+    const addresses = links.filter((other) => other.name !== name).flatMap((other) => other.addresses);
+    const used = [...readHostSubnets(name), ...addresses, ...stored];
+    const existing = link?.addresses.find(isIpv4);
     const held = room.membersOf(record.id).length > 0;
-    address = chooseBridgeAddress({ bip: config.bip, before, held, existing, used });
+    address = chooseBridgeAddress({
+      bip: config.bip,
+      before,
+      held,
+      existing,
+      used: used.flatMap((text) => parseCidr(text)?.subnet ?? []),
+      choose: () => chooseOfPools(room, record, used),
+    });
     if (config.bip !== undefined && renderBip(parseBip(config.bip)) !== renderBip(address))
       logger.warn("running containers hold the bridge's addresses; --bip waits until they have ended", {
         bip: config.bip,

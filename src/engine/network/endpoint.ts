@@ -6,9 +6,10 @@ import { type ContainerId, shortId } from "../../base/ids.ts";
 import type { EndpointSettings } from "../../spec/docker/container.ts";
 import { type AskedEndpoint, isUserDefined } from "./asked.ts";
 import type { NetworkRequest } from "./index.ts";
+import { parseAddress } from "./ipam/index.ts";
+import { macOfAddress, parseMac, randomMac } from "./mac.ts";
 import type { Endpoint, NetworkRecord } from "./record.ts";
 import type { NetworkRoom } from "./room.ts";
-import { macOfAddress, parseAddress, parseMac } from "./subnet.ts";
 
 /** Driver option of an endpoint: the name of its interface inside. */
 const interfaceNameOption = "com.docker.network.endpoint.ifname";
@@ -25,6 +26,7 @@ export function makeEndpoint(room: NetworkRoom, request: NetworkRequest, asked: 
   const driver = room.driverOf(network);
   if (room.membersOf(network.id).length >= driver.capacity(network))
     throw new EngineError("Conflict", `network ${network.name} takes no more containers: its parent is in use`);
+  const mac = driver.joins === "own" ? askedMac(room, network, settings) : "";
   using undo = new DisposableStack();
   const allocate = (family: 4 | 6, wanted: string): ReturnType<typeof room.parts.ipam.allocate> => {
     const given = room.parts.ipam.allocate(network.id, family, wanted);
@@ -42,7 +44,7 @@ export function makeEndpoint(room: NetworkRoom, request: NetworkRequest, asked: 
     networkId: network.id,
     ip,
     ip6: given6?.address ?? "",
-    mac: driver.joins === "own" ? macOf(room, network, settings, ip) : "",
+    mac: mac ?? derivedMac(room, network, ip),
     // New at each start: the kernel takes the interface of an earlier one away in its own time.
     hostInterface: network.driver === "bridge" ? `gveth${randomBytes(5).toString("hex")}` : "",
     interface: driver.joins === "own" ? interfaceName(room, request.id, network, settings) : "",
@@ -80,25 +82,22 @@ export function namesOf(
   return [...new Set([name, ...(settings.Aliases ?? []), shortId(id), ...(hostname === "" ? [] : [hostname])])];
 }
 
-function macOf(room: NetworkRoom, network: NetworkRecord, settings: EndpointSettings, ip: string): string {
+/** undefined: the engine chooses; "": there is none of its own. @throws Conflict it is in use */
+function askedMac(room: NetworkRoom, network: NetworkRecord, settings: EndpointSettings): string | undefined {
   // These have their parent's.
   if (network.driver === "ipvlan") return "";
   if (network.driver === "macvlan" && network.options["macvlan_mode"] === "passthru") return "";
   const mac = parseMac(settings.MacAddress ?? "");
-  if (mac !== undefined) {
-    if (room.isMacInUse(network.id, mac))
-      throw new EngineError("Conflict", `MAC address ${mac} is already in use on network ${network.name}`);
-    return mac;
-  }
-  // Somebody may have asked for the MAC that goes with this address.
-  const derived = ip === "" ? "" : macOfAddress(parseAddress(ip) ?? 0);
-  return derived === "" || room.isMacInUse(network.id, derived) ? randomMac() : derived;
+  if (mac !== undefined && room.isMacInUse(network.id, mac))
+    throw new EngineError("Conflict", `MAC address ${mac} is already in use on network ${network.name}`);
+  return mac;
 }
 
-function randomMac(): string {
-  return `02:42:${randomBytes(4)
-    .toString("hex")
-    .replaceAll(/(..)(?!$)/g, "$1:")}`;
+/** The one that goes with the address, unless somebody has asked for it. */
+function derivedMac(room: NetworkRoom, network: NetworkRecord, ip: string): string {
+  const address = parseAddress(ip);
+  const derived = address === undefined ? "" : macOfAddress(address);
+  return derived === "" || room.isMacInUse(network.id, derived) ? randomMac() : derived;
 }
 
 /** The one asked for, or the first of eth<n> (or of the network's own prefix) that is free. */

@@ -6,7 +6,7 @@ import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } 
 import { complainAboutEndpointOptions } from "./drivers/index.ts";
 import { isHostWord, parseExtraHost } from "./hosts-file.ts";
 import type { NetworkRecord } from "./record.ts";
-import { parseMac } from "./subnet.ts";
+import { parseMac } from "./mac.ts";
 
 /** NetworkMode as the engine understands it; "" and "default" are the default bridge. */
 export type NetworkMode =

@@ -3,7 +3,8 @@
 import { SocketAddress } from "node:net";
 import type { Link } from "../links.ts";
 import type { NetworkRecord } from "../record.ts";
-import { macOfAddress, parseAddress } from "../subnet.ts";
+import { parseAddress } from "../ipam/index.ts";
+import { macOfAddress } from "../mac.ts";
 import { type BridgeOptions, parseBridgeOptions } from "./bridge-options.ts";
 import { markOf, ownerOf } from "./device.ts";
 
@@ -57,7 +58,7 @@ export function bridgeSpec(network: NetworkRecord, mtu: number): BridgeSpec {
     name: network.interface,
     adopted: isDefault && network.interface !== defaultBridge,
     mark: markOf(network.id),
-    mac: macOfAddress(first ?? Number.parseInt(network.id.slice(0, 8), 16)),
+    mac: macOfAddress(first ?? { family: 4, value: BigInt(`0x${network.id.slice(0, 8)}`) }),
     mtu: values.mtu === 0 ? (isDefault ? mtu : ethernetMtu) : values.mtu,
     addresses: ip4,
     addresses6: ip6,
