@@ -52,7 +52,7 @@ async function checkLinks(
   const links = await readLinks();
   const wrong = await wrongDevices(room, networks, links);
   if (repair && wrong.length > 0) await arrangeHost(room);
-  for (const { network, detail } of wrong) add(network.name, detail, repair);
+  for (const { network, detail } of wrong) add(network.interface || network.name, detail, repair);
   const isThere = ({ id }: Endpoint): boolean => room.endpoints.has(id);
   const bridgeOf = ({ networkId }: Endpoint): string => room.records.get(networkId)?.interface ?? "";
   const { missing, astray } = compareLinks(links, before, bridgeOf);
