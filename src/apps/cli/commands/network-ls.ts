@@ -5,6 +5,7 @@ import type { Network } from "../../../spec/docker/network.ts";
 import type { Command } from "../command.ts";
 import { filterFlag, filtersOf } from "../filter-flag.ts";
 import { renderRows, type Row, type TableSpec } from "../format/formatter.ts";
+import { compareNatural } from "../format/natural-order.ts";
 import { renderGoTimeUtc } from "../format/go-time.ts";
 import { formatOf, truncateId } from "../format/text.ts";
 import { listFormatFlag } from "../format-flag.ts";
@@ -56,7 +57,7 @@ export const command: Command = {
   args: { min: 0, max: 0 },
   async run(context, flags) {
     const networks = [...(await listNetworks(context.client, filtersOf(flags)))];
-    networks.sort((a, b) => (a.Name ?? "").localeCompare(b.Name ?? "", "en", { numeric: true }));
+    networks.sort((a, b) => compareNatural(a.Name ?? "", b.Name ?? ""));
     const quiet = flags.bool("quiet") && !flags.isSet("format");
     const format = quiet ? "{{.ID}}" : formatOf(context, flags.string("format"), "networksFormat");
     const rows = networks.map((network) => rowOf(network, !flags.bool("no-trunc")));

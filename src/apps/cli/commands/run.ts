@@ -57,8 +57,9 @@ export const command: Command = {
       }
     };
     if (detached) {
-      await start();
+      // docker says which container it is even where it does not start.
       await context.out(`${id}\n`);
+      await start();
       return 0;
     }
     using signals = flags.bool("sig-proxy")

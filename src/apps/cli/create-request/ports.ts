@@ -11,8 +11,8 @@ export interface ParsedPorts {
   readonly bindings: Readonly<Record<string, readonly PortBinding[]>>;
 }
 
-/** Go's ParseUint of 16 bits. @throws Error */
-function parsePort(text: string): number {
+/** A port as Go's ParseUint(x, 10, 16) reads it. @throws Error */
+export function parsePort(text: string): number {
   const complain = (what: string): ValueError =>
     new ValueError(`strconv.ParseUint: parsing ${JSON.stringify(text)}: ${what}`);
   if (!/^\d+$/.test(text)) throw complain("invalid syntax");

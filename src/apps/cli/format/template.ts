@@ -9,7 +9,7 @@ export { TemplateError } from "./template-parse.ts";
 /** How a template is evaluated. */
 export interface TemplateOptions {
   /**
-   * What a field that the object lacks is worth: `path` is the dotted way from the root. `noValue` prints "<no value>" and
+   * What a field that the object lacks is worth: `path` is the dotted way from the root, "[]" for an element of a list. `noValue` prints "<no value>" and
    * is false; undefined means an error, `map has no entry for key`.
    */
   readonly missing?: (path: string) => unknown;
@@ -51,7 +51,18 @@ class Execution {
     this.#text = text;
     this.#options = options;
     this.#variables.push({ name: "$", value: root });
-    if (typeof root === "object" && root !== null) this.#paths.set(root, "");
+    this.#remember(root, "");
+  }
+
+  /** Notes where a value is, and where its elements are: `range` and `index` lead to them without a name. */
+  #remember(value: unknown, path: string): void {
+    if (typeof value !== "object" || value === null) return;
+    this.#paths.set(value, path);
+    for (const [key, element] of Object.entries(value)) {
+      if (typeof element !== "object" || element === null) continue;
+      const step = Array.isArray(value) ? `${path}[]` : path === "" ? key : `${path}.${key}`;
+      this.#paths.set(element, step);
+    }
   }
 
   run(nodes: readonly TemplateNode[], root: unknown): string {
@@ -212,7 +223,7 @@ class Execution {
         if (next === noValue) next = undefined;
         else if (next === undefined) throw this.#error(at, shown, `map has no entry for key ${JSON.stringify(name)}`);
       }
-      if (typeof next === "object" && next !== null && path !== undefined) this.#paths.set(next, path);
+      if (path !== undefined) this.#remember(next, path);
       value = next;
     }
     return value;

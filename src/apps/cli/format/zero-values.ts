@@ -35,13 +35,22 @@ const zeros: ReadonlyMap<string, unknown> = new Map<string, unknown>([
   ["Services", {}],
 ]);
 
+/** The same of objects that stand in lists and maps, by the end of their path. */
+const zerosWithin: readonly (readonly [RegExp, unknown])[] = [
+  [/(?:^|\.)IPAMConfig\.IPv[46]Address$/, ""],
+  [/(?:^|\.)IPAMConfig\.LinkLocalIPs$/, []],
+  [/(?:^|\.)IPAM\.Config\[\]\.(?:Subnet|IPRange|Gateway)$/, ""],
+  [/(?:^|\.)IPAM\.Config\[\]\.AuxiliaryAddresses$/, {}],
+];
+
 /** Members that are maps of anything: a key that is missing has no value and is no mistake. */
 const maps =
   /(?:^|\.)(?:Labels|Options|Annotations|Sysctls|Tmpfs|StorageOpt|Ports|Networks|Attributes|DriverOpts|Volumes|ExposedPorts|PortBindings|Containers|LogConfig\.Config|GraphDriver\.Data)\.[^.]+$/;
 
 /** The empty value of a member that may be left out; undefined for what is no member at all. */
 export function zeroOf(path: string): unknown {
-  return maps.test(path) ? noValue : zeros.get(path);
+  if (maps.test(path)) return noValue;
+  return zeros.get(path) ?? zerosWithin.find(([pattern]) => pattern.test(path))?.[1];
 }
 
 const pointers = new Set(["OomKillDisable", "PidsLimit", "IPAMConfig", "Init", "Health", "Healthcheck", "StopTimeout"]);
