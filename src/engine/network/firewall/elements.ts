@@ -99,9 +99,11 @@ export function endpointElements(network: FirewallNetwork, endpoint: FirewallEnd
     set,
     key: [port, ...rest],
   });
-  const apart = network.icc ? [] : [element("apart")];
-  if (!network.antiSpoofing) return [...apart, element("unguarded")];
   const mac = macField(endpoint.mac);
+  const apart: readonly FirewallElement[] = network.icc
+    ? []
+    : [element("apart"), { family: "bridge", set: "apart_macs", key: [mac] }];
+  if (!network.antiSpoofing) return [...apart, element("unguarded")];
   const ip4 = endpoint.addresses.filter((address) => isIP(address) !== 6);
   const ip6 = endpoint.addresses.filter((address) => isIP(address) === 6).map(addressText);
   const own6 = ip6.length === 0 ? [] : [...new Set([...ip6, linkLocalOf(endpoint.mac)])];
@@ -156,7 +158,10 @@ export function portElements(network: FirewallNetwork, port: FirewallPort): read
   const alsoOn = (port.otherBridges ?? []).map((bridge) =>
     element(`also_on${family}`, [addressField(address), interfaceField(bridge)]),
   );
-  return [published, open, ...alsoOn];
+  // The process that keeps an SCTP port does not serve it.
+  const own =
+    protocol === "sctp" ? [] : [element(`own${family}`, [addressField(address), proto, portField(port.hostPort)])];
+  return [published, open, ...own, ...alsoOn];
 }
 
 /** `"gantry0" . 02:42:ac:11:00:02 : 172.17.0.2 . 80`: as nft reads and prints it. */

@@ -46,6 +46,8 @@ export const inetTable: Table = {
     loopback: "type inet_proto . inet_service",
     open4: "type ipv4_addr . inet_proto . inet_service",
     open6: "type ipv6_addr . inet_proto . inet_service",
+    own4: "type ipv4_addr . inet_proto . inet_service",
+    own6: "type ipv6_addr . inet_proto . inet_service",
     also_on4: "type ipv4_addr . ifname",
     also_on6: "type ipv6_addr . ifname",
   },
@@ -54,6 +56,14 @@ export const inetTable: Table = {
       name: "publish",
       rules: [
         rule("ip6 daddr fe80::/10 return", "link-local clients cannot be routed: a process serves them"),
+        rule(
+          "ip saddr . meta l4proto . th dport @own4 return",
+          "a container's own published port: a process serves it, br_netfilter cannot lead a frame back out of its port",
+        ),
+        rule(
+          "ip6 saddr . meta l4proto . th dport @own6 return",
+          "a container's own published port: a process serves it, br_netfilter cannot lead a frame back out of its port",
+        ),
         rule("dnat ip to ip daddr . meta l4proto . th dport map @publish4_address", "ports of one address"),
         rule("dnat ip to meta l4proto . th dport map @publish4", "ports of all addresses"),
         rule("dnat ip6 to ip6 daddr . meta l4proto . th dport map @publish6_address", "ports of one address"),
@@ -114,6 +124,10 @@ export const inetTable: Table = {
           "published port on the same bridge: the answer must come back through the host",
         ),
         rule(
+          "meta iif 0 oifname @bridges ct status dnat fib saddr type != local masquerade",
+          "the same where br_netfilter leads it back within the bridge; then there is no iif here",
+        ),
+        rule(
           "ip daddr . iifname @also_on4 ct status dnat masquerade",
           "published port of a neighbour: the answer must come back through the host",
         ),
@@ -142,6 +156,7 @@ export const bridgeTable: Table = {
     nd_options: "typeof iifname . @th,208,48",
     unguarded: "type ifname",
     apart: "type ifname",
+    apart_macs: "type ether_addr",
   },
   chains: [
     {
@@ -221,6 +236,9 @@ export const bridgeTable: Table = {
       name: "prerouting",
       hook: "type filter hook prerouting priority filter; policy accept;",
       rules: [
+        // Where br_netfilter leads a published port back within the bridge, the frame was for the host's MAC here and is for the member's
+        // in forward: only then does one with a member's MAC get there, and the inet table decides about it.
+        rule(`${containerPort} iifname @apart ether daddr @apart_macs drop`, "icc=false: only published ports"),
         rule(
           `${containerPort} ether type vmap { ip : goto guard_ip4, ip6 : goto guard_ip6, arp : goto guard_arp }`,
           "from containers: own addresses only",
@@ -231,7 +249,9 @@ export const bridgeTable: Table = {
     {
       name: "forward",
       hook: "type filter hook forward priority filter; policy accept;",
-      rules: [rule('oifname "gveth*" iifname @apart drop', "icc=false: members only reach published ports")],
+      rules: [
+        rule('oifname "gveth*" iifname @apart ether daddr != @apart_macs drop', "icc=false: what is for all members"),
+      ],
     },
   ],
 };
