@@ -304,6 +304,7 @@ export class TestDaemon {
       if (this.#child === undefined && existsSync(join(this.dataRoot, "gantry.db"))) await this.start();
       if (this.#child !== undefined) {
         problems.push(...(await this.#removeContainers()));
+        await this.api("POST", "/networks/prune");
         const code = await this.stop();
         if (code !== 0) problems.push(`the daemon ended with ${code}:\n${this.log.slice(-2000)}`);
       }
