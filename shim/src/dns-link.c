@@ -1,6 +1,6 @@
 // The connection to the daemon's name server: made when there is a question, and made again when the daemon has come back.
 // While the daemon is away questions stay in the container's own sockets, where they cost nothing: a daemon that is back within
-// three seconds answers them, and the resolver, which waits for five, has noticed nothing. After that SERVFAIL is said at once:
+// four seconds answers them, and the resolver, which waits for five, has noticed nothing. After that SERVFAIL is said at once:
 // a resolver that gets an answer, even this one, does not keep its program waiting.
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 
 #include "dns.h"
 
-enum { AWAY_MAX_MS = 3000, RETRY_MS = 100 };
+enum { AWAY_MAX_MS = 4000, RETRY_MS = 100 };
 
 bool dns_keep(struct dns_bytes *b, const uint8_t *bytes, size_t size) {
   uint8_t *grown = realloc(b->bytes, b->size + size);

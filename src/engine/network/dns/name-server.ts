@@ -33,7 +33,7 @@ export function createNameServer({ socketPath, logger }: NameServerDeps): NameSe
       workerData,
       name: "dns",
       execArgv: [],
-      resourceLimits: { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 128, stackSizeMb: 1 },
+      resourceLimits: { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 128, stackSizeMb: 1 },
     });
     worker = started;
     started.on("message", (notice: Notice) => {
