@@ -143,7 +143,7 @@ export class NetworkWorld implements AsyncDisposable {
   }
 
   addNetwork(network: FirewallNetwork): FirewallNetwork {
-    ip("-n", this.host, "link", "add", network.interface, "type", "bridge");
+    ip("-n", this.host, "link", "add", network.interface, "type", "bridge", "no_linklocal_learn", "1");
     for (const address of network.gateways)
       if (address.includes(":"))
         ip("-n", this.host, "address", "add", `${address}/64`, "dev", network.interface, "nodad");
@@ -235,20 +235,18 @@ export class Frames implements Disposable {
     execFileSync("nsenter", [`--net=/run/netns/${namespace}`, this.#program, "send", device, ...hex]);
   }
 
-  /** Frames that contain `part` and arrive within `ms`, while `act` acts. */
-  async hear(namespace: string, device: string, part: Uint8Array, act: () => void, ms = 300): Promise<number> {
-    const argv = [
-      `--net=/run/netns/${namespace}`,
-      this.#program,
-      "hear",
-      device,
-      String(ms),
-      Buffer.from(part).toString("hex"),
-    ];
+  /** What arrives within `ms`, as hex, while `act` acts. */
+  async hear(namespace: string, device: string, act: () => void, ms = 400): Promise<readonly string[]> {
+    const argv = [`--net=/run/netns/${namespace}`, this.#program, "hear", device, String(ms)];
     const child = spawn("nsenter", argv, { stdio: ["ignore", "pipe", "inherit"] });
-    let heard = -1;
-    for await (const _line of createInterface({ input: child.stdout })) if (++heard === 0) act();
-    return Math.max(heard, 0);
+    const heard: string[] = [];
+    let ready = false;
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (ready) heard.push(line);
+      else act();
+      ready = true;
+    }
+    return heard;
   }
 
   [Symbol.dispose](): void {

@@ -81,12 +81,15 @@ function addAddresses({ name, addresses, addresses6 }: BridgeSpec, link: Link | 
   ];
 }
 
-/** Without an IPv6 address of ours the bridge has no link-local one either: containers find no IPv6 host on it. */
+/**
+ * Without an IPv6 address of ours the bridge has no link-local one either: containers find no IPv6 host on it. It learns no MAC from
+ * frames to 01:80:c2:…, which no nft table sees: a container could take over a neighbour's with one.
+ */
 function createBridge(spec: BridgeSpec): readonly string[] {
   const { name, mac, mtu, mark } = spec;
   const linkLocal = spec.addresses6.length === 0 ? " addrgenmode none" : "";
   return [
-    `link add name ${name} address ${mac} mtu ${mtu} type bridge`,
+    `link add name ${name} address ${mac} mtu ${mtu} type bridge no_linklocal_learn 1`,
     `link set dev ${name} alias "${mark}"${linkLocal}`,
   ];
 }

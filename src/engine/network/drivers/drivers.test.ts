@@ -153,7 +153,7 @@ test("a bridge that is as it should be is left alone; what is missing is made, w
   assert.deepEqual(planBridge(spec, linkOf(record)), { device: [], addresses: [] });
   assert.deepEqual(planBridge(spec, undefined), {
     device: [
-      `link add name ${name} address 02:42:ac:12:00:01 mtu 1500 type bridge`,
+      `link add name ${name} address 02:42:ac:12:00:01 mtu 1500 type bridge no_linklocal_learn 1`,
       `link set dev ${name} alias "${mark}"`,
     ],
     addresses: [
