@@ -10,11 +10,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <linux/ethtool.h>
 #include <linux/if_addr.h>
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/rtnetlink.h>
+#include <linux/sockios.h>
 #include <linux/veth.h>
 
 #include "net.h"
@@ -233,6 +235,22 @@ bool link_open(int host, struct link *link, char reason[REASON_SIZE]) {
   return true;
 }
 
+static bool settled(int fd, const char *name) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GLINK};
+  struct ifreq r;
+  memset(&r, 0, sizeof r);
+  snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+  r.ifr_data = (void *)&value;
+  ioctl(fd, SIOCETHTOOL, &r);
+  return ioctl(fd, SIOCGIFFLAGS, &r) == 0 && (r.ifr_flags & IFF_RUNNING) != 0;
+}
+
+bool link_settled(int host, int inside, const struct link *link) {
+  struct fields group = {.base = link->group, .size = link->size};
+  bool near = link->kind != LINK_VETH || settled(host, field_get(&group, "if.host"));
+  return settled(inside, link->name) && near;
+}
+
 void link_announce(int inside, const struct link *link) {
   struct ifreq r;
   memset(&r, 0, sizeof r);
@@ -244,7 +262,8 @@ void link_announce(int inside, const struct link *link) {
 
 // ---- taking away ----
 
-void link_shut(int host, const struct link *link) {
+/** Of the port of a bridge. Other parents have none and refuse. */
+static void set_port(int host, const struct link *link, uint16_t attribute, uint8_t value) {
   _Alignas(8) uint8_t memory[LINK_REQUEST_BYTES];
   struct netlink_buffer b;
   struct ifinfomsg message = {.ifi_family = AF_BRIDGE, .ifi_index = link->host_index};
@@ -253,10 +272,14 @@ void link_shut(int host, const struct link *link) {
   netlink_open_buffer(&b, memory, sizeof memory);
   netlink_begin(&b, RTM_SETLINK, 0, 0, &message, sizeof message);
   size_t port = netlink_nest(&b, IFLA_PROTINFO);
-  netlink_add_u8(&b, IFLA_BRPORT_STATE, BR_STATE_DISABLED);
+  netlink_add_u8(&b, attribute, value);
   netlink_end(&b, port);
   netlink_ask(host, &b);
 }
+
+void link_return(int host, const struct link *link) { set_port(host, link, IFLA_BRPORT_MODE, 1); }
+
+void link_shut(int host, const struct link *link) { set_port(host, link, IFLA_BRPORT_STATE, BR_STATE_DISABLED); }
 
 void link_delete(int host, int inside, const struct link *link) {
   _Alignas(8) uint8_t memory[LINK_REQUEST_BYTES];

@@ -15,7 +15,7 @@
 
 #include "net.h"
 
-enum { ANNOUNCE_MS = 10 }; // until the bridge has taken note that its port has a carrier
+enum { ANNOUNCE_MS = 10, ANNOUNCE_TRIES = 8 }; // the pause doubles
 
 // ---- the parts of a change ----
 
@@ -112,26 +112,37 @@ static bool plan_elements(const struct net *n, const char *lines, struct element
   return true;
 }
 
-static void announce(struct timer *t) {
+/** Announces the interfaces that are new, each as soon as it can send; what cannot yet is tried again. */
+static void announce(struct net *n, int host, int inside) {
+  bool rest = false;
+  for (struct link *l = n->links; l != NULL; l = l->next) {
+    if (!l->announced && link_settled(host, inside, l)) {
+      link_announce(inside, l);
+      l->announced = true;
+    }
+    rest |= !l->announced;
+  }
+  if (rest && n->announce_tries < ANNOUNCE_TRIES)
+    loop_arm(&n->shim->loop, &n->announce, ANNOUNCE_MS << n->announce_tries++);
+}
+
+static void announce_again(struct timer *t) {
   struct net *n = (struct net *)((char *)t - offsetof(struct net, announce));
-  int host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), inside = -1;
+  int host_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), inside = -1, host = netlink_socket(NETLINK_ROUTE, 0);
   if (host_ns >= 0 && setns(n->namespace, CLONE_NEWNET) == 0) {
     inside = netlink_socket(NETLINK_ROUTE, 0);
     setns(host_ns, CLONE_NEWNET);
   }
-  for (struct link *l = n->links; l != NULL; l = l->next) {
-    if (!l->announced && inside >= 0)
-      link_announce(inside, l);
-    l->announced = true;
-  }
-  if (inside >= 0)
-    close(inside);
-  if (host_ns >= 0)
-    close(host_ns);
+  if (inside >= 0 && host >= 0)
+    announce(n, host, inside);
+  int all[] = {host_ns, inside, host};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+    if (all[i] >= 0)
+      close(all[i]);
 }
 
 /** In the host's namespace: what makes the container reachable. */
-static bool publish(struct net *n, const struct fields *f, struct elements *e, int host, char reason[REASON_SIZE], bool *taken) {
+static bool publish(struct net *n, const struct fields *f, const struct elements *e, char reason[REASON_SIZE], bool *taken) {
   const char *ports = field_get(f, "ports"), *dns = field_get(f, "dns"), *lines = field_get(f, "firewall");
   if (!ports_apply(n->shim, ports == NULL ? "" : ports, reason)) {
     *taken = errno == EADDRINUSE;
@@ -142,16 +153,20 @@ static bool publish(struct net *n, const struct fields *f, struct elements *e, i
   free(n->elements);
   n->elements = strdup(lines == NULL ? "" : lines);
   n->elements_uncertain = n->elements == NULL;
-  if (dns != NULL && !dns_start(n->shim, n->namespace, dns, reason))
-    return false;
-  bool fresh = false;
+  ports_opened(n->shim);
+  return dns == NULL || dns_start(n->shim, n->namespace, dns, reason);
+}
+
+static bool open_links(struct net *n, const struct fields *f, int host, int inside, char reason[REASON_SIZE]) {
+  const char *ports = field_get(f, "ports");
   for (struct link *l = n->links; l != NULL; l = l->next) {
     if (!link_open(host, l, reason))
       return false;
-    fresh |= !l->announced;
+    if (ports != NULL && ports[0] != '\0')
+      link_return(host, l);
   }
-  if (fresh)
-    loop_arm(&n->shim->loop, &n->announce, ANNOUNCE_MS);
+  n->announce_tries = 0;
+  announce(n, host, inside);
   return true;
 }
 
@@ -231,7 +246,7 @@ static bool apply(struct shim *s, const struct fields *f, bool fresh, char reaso
       ok = false;
     }
   }
-  ok = ok && (n == NULL || publish(n, f, &e, host, reason, taken));
+  ok = ok && (n == NULL || (publish(n, f, &e, reason, taken) && open_links(n, f, host, inside, reason)));
   free(e.old);
   free(e.new);
   free(e.all);
@@ -258,7 +273,7 @@ bool net_setup(struct shim *s, char reason[REASON_SIZE], bool *taken) {
   }
   s->net->shim = s;
   s->net->namespace = -1;
-  s->net->announce.fire = announce;
+  s->net->announce.fire = announce_again;
   return apply(s, &s->options.request, true, reason, taken);
 }
 

@@ -69,6 +69,7 @@ struct net {
   bool elements_uncertain; // a change has failed: some of them are not
   char *routes[2];         // default routes as they were asked for, IPv4 and IPv6; NULL: none
   struct timer announce;
+  int announce_tries;
 };
 
 int link_index(int fd, const char *name);
@@ -80,8 +81,15 @@ bool link_configure(int inside, const struct interface *, char reason[REASON_SIZ
 void link_delete(int host, int inside, const struct link *);
 /** Host end of a veth pair, in the host's namespace: from now on frames pass. */
 bool link_open(int host, struct link *, char reason[REASON_SIZE]);
+/**
+ * Frames may leave by the port that they came from: where br_netfilter is on, what a container sends to its own published port is led
+ * back within the bridge, and never reaches the host's routing.
+ */
+void link_return(int host, const struct link *);
 /** No frame passes its host end any more; at once, and without the kernel's waiting. */
 void link_shut(int host, const struct link *);
+/** Whether its frames pass already: the kernel takes note of a carrier by itself, and at once where it is asked (Linux 6.8). */
+bool link_settled(int host, int inside, const struct link *);
 /** Makes neighbours forget who had the addresses before. `inside`: a socket of the namespace. */
 void link_announce(int inside, const struct link *);
 

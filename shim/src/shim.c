@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,6 +40,27 @@ static bool set_up(struct shim *s) {
          net_setup(s, s->setup_error, &s->setup_conflict);
 }
 
+// The lists of a container with many ports, at the request's end, have been taken over: their pages go back. The request begins
+// at a page (spawner.c).
+static void trim_request(struct fields *f) {
+  static const char *const lists[] = {"firewall=", "ports="};
+  size_t at = 0, lists_at = 0;
+  while (at < f->size) {
+    bool list = strncmp(f->base + at, lists[0], strlen(lists[0])) == 0 || strncmp(f->base + at, lists[1], strlen(lists[1])) == 0;
+    if (list && lists_at == 0)
+      lists_at = at;
+    else if (!list)
+      lists_at = 0;
+    at += strlen(f->base + at) + 1;
+  }
+  size_t page = (size_t)sysconf(_SC_PAGESIZE), keep = (lists_at + page - 1) / page * page;
+  if (lists_at == 0)
+    return;
+  if (keep < f->size)
+    munmap((char *)f->base + keep, f->size - keep);
+  f->size = lists_at;
+}
+
 _Noreturn void shim_main(const struct options *options, int listener, int program, char *title, size_t title_size) {
   static struct shim shim;
   struct shim *s = &shim;
@@ -65,6 +87,7 @@ _Noreturn void shim_main(const struct options *options, int listener, int progra
       fail(s->setup_error, "set up the container's stdio, mounts and network");
     net_remove(s);
   }
+  trim_request(&s->options.request);
   control_open(s, listener);
   while (!s->left)
     loop_turn(&s->loop, idle, s);

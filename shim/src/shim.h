@@ -299,7 +299,7 @@ bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]);
 bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_SIZE]);
 /** A netlink socket that hears of changed rules, or −1. */
 int nfnl_watch(void);
-/** Reads what has come. True: a table of our name was changed by a process that is neither `nft -f` of the daemon nor a shim, or by anybody. */
+/** Reads what has come. True: a table, chain, rule or set of ours was made or deleted, by whomever; elements do not count. */
 bool nfnl_changed(int fd);
 
 // ---- ports.c: listeners on the host for published ports, served by a child process ----
@@ -310,6 +310,8 @@ bool nfnl_changed(int fd);
  * and errno is EADDRINUSE where a program of the host has a port.
  */
 bool ports_apply(struct shim *, const char *lines, char reason[REASON_SIZE]);
+/** The firewall's elements are there: what clients began to send before is led by them from now on. */
+void ports_opened(struct shim *);
 /** When it returns, nothing is bound any more. After the firewall's elements are gone: it makes the kernel forget the ways of datagrams. */
 void ports_close(struct shim *);
 

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include <unistd.h>
 
 #include "shim.h"
+
+enum { RULES_PAUSE_MS = 50 };
 
 static bool read_all(int fd, void *memory, size_t size) {
   char *at = memory;
@@ -200,6 +203,44 @@ static bool serve(int warmer, char *title, size_t title_size) {
   return alive;
 }
 
+// ---- changed rules ----
+
+struct rules {
+  int fd;          // −1: the kernel does not tell
+  bool pending;    // a change that was not told yet
+  int64_t next_ms; // when one may be told again
+};
+
+static bool tell_rules(struct rules *r) {
+  uint8_t memory[64];
+  struct message m;
+  int64_t now = monotonic_ms();
+  if (!r->pending || now < r->next_ms)
+    return true;
+  r->pending = false;
+  r->next_ms = now + RULES_PAUSE_MS;
+  message_begin(&m, memory, sizeof memory);
+  message_add(&m, "event", "rules");
+  message_end(&m);
+  return write_all(1, m.bytes, m.size);
+}
+
+/** Waits for a request; tells changed rules meanwhile. False: nobody listens any more. */
+static bool wait_for_request(struct rules *r) {
+  for (;;) {
+    struct pollfd fds[] = {{.fd = 0, .events = POLLIN}, {.fd = r->fd, .events = POLLIN}};
+    int64_t pause = r->pending ? r->next_ms - monotonic_ms() : -1;
+    if (poll(fds, 2, r->pending && pause < 0 ? 0 : (int)pause) < 0 && errno != EINTR)
+      return false;
+    if (fds[1].revents != 0)
+      r->pending |= nfnl_changed(r->fd);
+    if (!tell_rules(r))
+      return false;
+    if (fds[0].revents != 0)
+      return true;
+  }
+}
+
 int spawner_main(char *title, size_t title_size) {
   signal(SIGPIPE, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
@@ -211,7 +252,8 @@ int spawner_main(char *title, size_t title_size) {
   int warmer = getenv("GANTRY_SHIM_COLD") == NULL ? start_warmer() : -1;
   if (warmer >= 0)
     fcntl(warmer, F_SETFL, O_NONBLOCK);
-  while (serve(warmer, title, title_size))
+  struct rules rules = {.fd = nfnl_watch()};
+  while (wait_for_request(&rules) && serve(warmer, title, title_size))
     continue;
   return 0;
 }

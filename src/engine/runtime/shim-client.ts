@@ -202,7 +202,13 @@ export class ShimClient implements Shim {
   }
 
   async setNetwork(network: ShimOwnNetwork): Promise<void> {
-    await this.#connection.request("network", networkFields(network), commandTimeoutMs);
+    try {
+      await this.#connection.request("network", networkFields(network), commandTimeoutMs);
+    } catch (error) {
+      if (isEngineError(error, "Unavailable"))
+        throw new EngineError("NotFound", "the container has ended", { cause: error });
+      throw error;
+    }
   }
 
   /** Resolves when the shim has left; also when it had left before. @throws Conflict the container was started */
