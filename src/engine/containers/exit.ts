@@ -13,6 +13,7 @@ import { readExitFile } from "./exit-file.ts";
 import { lostExit } from "./lost-exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { announceNetworks } from "./network-events.ts";
+import { withLinkedFiles } from "./network-files.ts";
 import { recordFact } from "./record-fact.ts";
 import { removeAfterwards } from "./remove.ts";
 import { planRestart } from "./restart-policy.ts";
@@ -105,7 +106,7 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
     },
   };
   announceNetworks(room, container, "disconnect");
-  await recordFact(room, container, ended, networks.release(record.id));
+  await withLinkedFiles(room, record.id, () => recordFact(room, container, ended, networks.release(record.id)));
   await failpoint("container.exit.committed");
   if (task !== undefined) container.cleared = clearRun(room, container, task.shim);
   container.task = undefined;

@@ -11,15 +11,12 @@ function isEmpty(value: unknown): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
-const configFields = ["Volumes", "NetworkDisabled"] as const satisfies readonly (keyof ContainerConfig)[];
+const configFields = ["Volumes"] as const satisfies readonly (keyof ContainerConfig)[];
 
 const hostFields = [
-  "PortBindings",
-  "PublishAllPorts",
   "VolumeDriver",
   "VolumesFrom",
   "Cgroup",
-  "Links",
   "StorageOpt",
   "BlkioWeight",
   "BlkioWeightDevice",
