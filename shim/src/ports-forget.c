@@ -1,9 +1,8 @@
-// What the kernel's connection tracking remembers of datagrams that were led to a container. A client that goes on sending from one
-// port would be led to the container's old address for as long as it does: to nobody, or to whoever has that address next.
-// TCP needs none of this, its next connection is a new one. Entries are listed, filtered by the kernel from Linux 5.8, and deleted
+// What the kernel's connection tracking remembers of datagrams. A client that goes on sending from one port is led for as long as it does
+// to where it was led first: to a container's old address, which nobody has or somebody else, or to the host, when it began
+// before the port was published. TCP needs none of this, its next connection is a new one. Entries are listed, filtered by the kernel from Linux 5.8, and deleted
 // one by one, as flushing by filter came with Linux 6.8. Source: linux/netfilter/nfnetlink_conntrack.h.
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -93,29 +92,88 @@ static void delete_entry(int fd, uint8_t family, const struct nlattr *original, 
       continue;
 }
 
-/** False: the kernel does not know the filter, or not conntrack at all. */
-static bool list_and_delete(int list, int remove, const union address *a, uint8_t protocol, bool filtered) {
-  static char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
-  bool ip4 = a->any.sa_family == AF_INET;
-  const void *ip = ip4 ? (const void *)&a->v4.sin_addr : &a->v6.sin6_addr;
-  size_t ip_size = ip4 ? sizeof a->v4.sin_addr : sizeof a->v6.sin6_addr;
-  uint16_t source = ip4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC;
-  struct question m;
-  begin(&m, IPCTNL_MSG_CT_GET, NLM_F_DUMP, (uint8_t)a->any.sa_family);
-  if (filtered) {
-    uint32_t none = 0, by = FILTER_IP_SRC | FILTER_PROTO_NUM;
-    struct nlattr *tuple = open_nest(&m, CTA_TUPLE_REPLY), *part = open_nest(&m, CTA_TUPLE_IP);
-    put(&m, source, ip, ip_size);
-    close_nest(&m, part);
-    part = open_nest(&m, CTA_TUPLE_PROTO);
-    put(&m, CTA_PROTO_NUM, &protocol, sizeof protocol);
-    close_nest(&m, part);
-    close_nest(&m, tuple);
-    part = open_nest(&m, CTA_FILTER);
-    put(&m, CTA_FILTER_ORIG_FLAGS, &none, sizeof none);
-    put(&m, CTA_FILTER_REPLY_FLAGS, &by, sizeof by);
-    close_nest(&m, part);
+/** What is to be forgotten: what comes back from `address`; or, where that is NULL, what goes to one of `ports` of the host itself. */
+struct wanted {
+  uint8_t family, protocol;
+  const union address *address;
+  const uint8_t *ports; // a bit for each
+};
+
+static const void *address_bytes(const union address *a, size_t *size) {
+  *size = a->any.sa_family == AF_INET ? sizeof a->v4.sin_addr : sizeof a->v6.sin6_addr;
+  return a->any.sa_family == AF_INET ? (const void *)&a->v4.sin_addr : &a->v6.sin6_addr;
+}
+
+static uint16_t source_type(uint8_t family) { return family == AF_INET ? CTA_IP_V4_SRC : CTA_IP_V6_SRC; }
+
+static uint16_t target_type(uint8_t family) { return family == AF_INET ? CTA_IP_V4_DST : CTA_IP_V6_DST; }
+
+static bool same(const struct nlattr *a, const struct nlattr *b) {
+  return a != NULL && b != NULL && is(a, (const char *)b + NLA_HDRLEN, b->nla_len - NLA_HDRLEN);
+}
+
+static bool is_of_host(uint8_t family, const struct nlattr *address) {
+  union address a;
+  size_t size;
+  memset(&a, 0, sizeof a);
+  a.any.sa_family = family;
+  void *bytes = (void *)(uintptr_t)address_bytes(&a, &size);
+  int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (address->nla_len == NLA_HDRLEN + size)
+    memcpy(bytes, (const char *)address + NLA_HDRLEN, size);
+  bool is_ours = fd >= 0 && bind(fd, &a.any, address_size(&a)) == 0;
+  if (fd >= 0)
+    close(fd);
+  return is_ours;
+}
+
+static bool matches(const struct wanted *w, const struct nlattr *original, const struct nlattr *reply) {
+  const struct nlattr *there = inside(original, CTA_TUPLE_IP), *back = inside(reply, CTA_TUPLE_IP);
+  const struct nlattr *proto = inside(original, CTA_TUPLE_PROTO), *port = inside(proto, CTA_PROTO_DST_PORT);
+  uint16_t source = source_type(w->family), target = target_type(w->family), number;
+  size_t size;
+  if (!is(inside(proto, CTA_PROTO_NUM), &w->protocol, sizeof w->protocol))
+    return false;
+  if (w->address != NULL) {
+    const void *bytes = address_bytes(w->address, &size);
+    return is(inside(back, source), bytes, size);
   }
+  if (port == NULL || port->nla_len != NLA_HDRLEN + sizeof number)
+    return false;
+  memcpy(&number, (const char *)port + NLA_HDRLEN, sizeof number);
+  number = ntohs(number);
+  return (w->ports[number / 8] & 1 << number % 8) != 0 && same(inside(there, target), inside(back, source)) &&
+         same(inside(there, source), inside(back, target)) && is_of_host(w->family, inside(there, target));
+}
+
+static void put_filter(struct question *m, const struct wanted *w) {
+  uint32_t none = 0, by = FILTER_PROTO_NUM | (w->address == NULL ? 0 : FILTER_IP_SRC);
+  bool reply = w->address != NULL;
+  struct nlattr *tuple = open_nest(m, reply ? CTA_TUPLE_REPLY : CTA_TUPLE_ORIG), *part;
+  if (reply) {
+    size_t size;
+    const void *bytes = address_bytes(w->address, &size);
+    part = open_nest(m, CTA_TUPLE_IP);
+    put(m, source_type(w->family), bytes, size);
+    close_nest(m, part);
+  }
+  part = open_nest(m, CTA_TUPLE_PROTO);
+  put(m, CTA_PROTO_NUM, &w->protocol, sizeof w->protocol);
+  close_nest(m, part);
+  close_nest(m, tuple);
+  part = open_nest(m, CTA_FILTER);
+  put(m, CTA_FILTER_ORIG_FLAGS, reply ? &none : &by, sizeof none);
+  put(m, CTA_FILTER_REPLY_FLAGS, reply ? &by : &none, sizeof none);
+  close_nest(m, part);
+}
+
+/** False: the kernel does not know the filter, or not conntrack at all. */
+static bool list_and_delete(int list, int remove, const struct wanted *w, bool filtered) {
+  static char buffer[32768] __attribute__((aligned(NLMSG_ALIGNTO)));
+  struct question m;
+  begin(&m, IPCTNL_MSG_CT_GET, NLM_F_DUMP, w->family);
+  if (filtered)
+    put_filter(&m, w);
   if (send(list, &m, m.header.nlmsg_len, 0) < 0)
     return false;
   for (;;) {
@@ -134,21 +192,27 @@ static bool list_and_delete(int list, int remove, const union address *a, uint8_
         continue;
       const char *attributes = (const char *)h + head;
       size_t size = h->nlmsg_len - head;
-      const struct nlattr *reply = find(attributes, size, CTA_TUPLE_REPLY);
       const struct nlattr *original = find(attributes, size, CTA_TUPLE_ORIG);
-      if (original != NULL && is(inside(inside(reply, CTA_TUPLE_IP), source), ip, ip_size) &&
-          is(inside(inside(reply, CTA_TUPLE_PROTO), CTA_PROTO_NUM), &protocol, sizeof protocol))
-        delete_entry(remove, (uint8_t)a->any.sa_family, original, find(attributes, size, CTA_ZONE));
+      if (original != NULL && matches(w, original, find(attributes, size, CTA_TUPLE_REPLY)))
+        delete_entry(remove, w->family, original, find(attributes, size, CTA_ZONE));
     }
   }
 }
 
-void ports_forget(const union address *address, uint8_t protocol) {
+static void forget(const struct wanted *w) {
   int list = open_socket(), remove = open_socket();
-  if (list >= 0 && remove >= 0 && !list_and_delete(list, remove, address, protocol, true))
-    list_and_delete(list, remove, address, protocol, false);
+  if (list >= 0 && remove >= 0 && !list_and_delete(list, remove, w, true))
+    list_and_delete(list, remove, w, false);
   if (list >= 0)
     close(list);
   if (remove >= 0)
     close(remove);
+}
+
+void ports_forget_address(const union address *address, uint8_t protocol) {
+  forget(&(struct wanted){.family = (uint8_t)address->any.sa_family, .protocol = protocol, .address = address});
+}
+
+void ports_forget_host(uint8_t family, uint8_t protocol, const uint8_t ports[PORT_BITS]) {
+  forget(&(struct wanted){.family = family, .protocol = protocol, .ports = ports});
 }

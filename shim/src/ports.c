@@ -27,6 +27,7 @@ struct ports {
   struct timer again;
   int64_t again_ms;
   char *lines; // what is bound
+  bool news;   // since ports_opened
 };
 
 static void stop_child(struct ports *p) {
@@ -149,7 +150,7 @@ static void forget(const char *before, const char *now) {
     snprintf(whole, sizeof whole, "%s\n", line);
     if (strstr(now, whole) != NULL)
       continue;
-    ports_forget(&port.target, (uint8_t)port.protocol);
+    ports_forget_address(&port.target, (uint8_t)port.protocol);
     last = port;
   }
 }
@@ -192,6 +193,7 @@ bool ports_apply(struct shim *s, const char *lines, char reason[REASON_SIZE]) {
     forget(p->lines, lines);
   free(p->lines);
   p->lines = copy;
+  p->news = true;
   return true;
 failed:
   free(copy);
@@ -199,6 +201,30 @@ failed:
     ports_close(s);
   errno = error;
   return false;
+}
+
+void ports_opened(struct shim *s) {
+  static const uint8_t families[] = {AF_INET, AF_INET6}, protocols[] = {IPPROTO_UDP, IPPROTO_SCTP};
+  struct ports *p = s->ports;
+  char line[160];
+  struct listener port;
+  if (p == NULL || !p->news)
+    return;
+  p->news = false;
+  uint8_t *bits = strstr(p->lines, "udp ") == NULL && strstr(p->lines, "sctp ") == NULL ? NULL : malloc(PORT_BITS);
+  for (int i = 0; bits != NULL && i < 4; i++) {
+    bool any = false;
+    memset(bits, 0, PORT_BITS);
+    for (const char *at = p->lines; next_line(&at, line) != NULL;)
+      if (ports_parse_line(&port, line) && port.protocol == protocols[i / 2] && port.at.any.sa_family == families[i % 2]) {
+        unsigned number = ntohs(port.at.v4.sin_port); // where sin6_port is, too
+        bits[number / 8] |= (uint8_t)(1 << number % 8);
+        any = true;
+      }
+    if (any)
+      ports_forget_host(families[i % 2], protocols[i / 2], bits);
+  }
+  free(bits);
 }
 
 void ports_close(struct shim *s) {

@@ -16,6 +16,7 @@ enum {
   SESSION_BUCKETS = 256,
   SPARE_PIPES = 4,
   EVENTS_MAX = 32,
+  PORT_BITS = 65536 / 8,
   LIST_BYTES_MAX = 8 << 20, // as a request to the shim
 };
 
@@ -121,8 +122,10 @@ void tcp_sweep(struct server *);
 void tcp_pause(struct server *, int64_t resume_at_ms);
 void tcp_resume(struct server *);
 
-/** In the shim: takes from the kernel's memory what leads datagrams of a protocol to an address, and is answered by it. */
-void ports_forget(const union address *, uint8_t protocol);
+/** In the shim: takes from the kernel's memory the ways of datagrams (udp, sctp) to a container's address. */
+void ports_forget_address(const union address *, uint8_t protocol);
+/** And of those to the host itself, which began before the ports were published. */
+void ports_forget_host(uint8_t family, uint8_t protocol, const uint8_t ports[PORT_BITS]);
 /** Reads a line of a list into `protocol`, `at` and `target`. */
 bool ports_parse_line(struct listener *, const char *line);
 
