@@ -110,7 +110,7 @@ async function hold({ host, port, count, send }: PeerRequest["hold"]): Promise<n
     socket.on("error", () => {});
     socket.resume();
     held.push(socket);
-    await once(socket, "connect");
+    await once(socket, "connect", { signal: AbortSignal.timeout(5000) });
     if (send !== "") socket.write(send);
   });
   return (await Promise.allSettled(open)).filter(({ status }) => status === "fulfilled").length;

@@ -20,7 +20,7 @@ import type { DriverName } from "./record.ts";
 
 export { createNetworks } from "./networks.ts";
 export { mergeHosts } from "./hosts-file.ts";
-export { complainAboutPorts, renderPortSummaries } from "./ports/index.ts";
+export { renderPortSummaries } from "./ports/index.ts";
 export { parseBip } from "./choose-subnet.ts";
 export { type AddressPoolConfig, complainAboutPool, parseAddress, parseCidr } from "./ipam/index.ts";
 
@@ -211,8 +211,8 @@ export interface Networks extends NetworksPort {
   /** Somebody changed nft's tables. */
   rulesChanged(): void;
   close(): Promise<void>;
-  /** Address of the host as containers see it, for `host-gateway`. */
-  readonly hostGateway: string;
+  /** Addresses of the host as containers see it, one of each family at most, for `host-gateway`. */
+  readonly hostGateways: readonly string[];
   /** F6, F7, F12 for `system check`. */
   check(
     running: ReadonlySet<ContainerId>,

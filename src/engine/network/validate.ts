@@ -7,6 +7,7 @@ import { complainAboutEndpointOptions } from "./drivers/index.ts";
 import { isHostWord, parseExtraHost } from "./hosts-file.ts";
 import type { NetworkRecord } from "./record.ts";
 import { parseMac } from "./mac.ts";
+import { complainAboutPorts } from "./ports/index.ts";
 
 /** NetworkMode as the engine understands it; "" and "default" are the default bridge. */
 export type NetworkMode =
@@ -159,6 +160,7 @@ export function validateNetwork(
       const parsed = parseExtraHost(text);
       return "complaint" in parsed ? [parsed.complaint] : [];
     }),
+    ...complainAboutPorts(config, hostConfig),
     ...Object.entries(networkingConfig.EndpointsConfig ?? {}).flatMap(([name, settings]) =>
       complainAboutEndpoint(known(name), name, settings ?? {}).map(
         (text) => `invalid config for network ${name}: ${text}`,

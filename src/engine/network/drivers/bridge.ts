@@ -193,6 +193,9 @@ class BridgeDriver implements Driver {
     const { logger } = this.#deps;
     if (usesIpv6(spec)) writeSysctl(`net/ipv6/conf/${spec.name}/disable_ipv6`, "0", logger);
     if (ours) writeSysctl(`net/ipv6/conf/${spec.name}/accept_ra`, "0", logger);
+    // Until its link-local address is free of doubt, for a second or two after the first container, the host finds no container
+    // on behalf of others. Nobody else can have that address: the MAC is ours.
+    if (ours && usesIpv6(spec)) writeSysctl(`net/ipv6/conf/${spec.name}/accept_dad`, "0", logger);
   }
 
   async tearDown(network: NetworkRecord): Promise<void> {
@@ -241,6 +244,7 @@ class BridgeDriver implements Driver {
       mode6: values.mode6,
       antiSpoofing: values.antiSpoofing,
       trustedInterfaces: values.trustedInterfaces,
+      ...(this.#deps.allowDirectRouting === true ? { directRouting: true } : {}),
     };
   }
 
