@@ -77,13 +77,11 @@ class NftFirewall implements Firewall {
   }
 
   async #replace(): Promise<void> {
-    const state = this.#state();
-    const plan = planTables(state);
-    const before = stateElements(state);
+    const plan = planTables(this.#state());
     await run(["nft", "-f", "-"], { input: renderPlan(plan) });
     this.#written = new Map(writtenParts(plan));
     this.#seen = new Map();
-    this.#included = new Map(before);
+    this.#included = new Map(plan.own);
     await this.#ensureUserTable();
     await this.#addLate();
     for (const delayMs of settleAfterMs) this.#later(delayMs, () => this.#inOrder(() => this.#settle()));

@@ -6,6 +6,7 @@ import type { NetworkId } from "../../../base/ids.ts";
 import type { Logger } from "../../../base/log.ts";
 import type { PublishedPort } from "../ports/index.ts";
 
+export { createAbsentFirewall } from "./absent.ts";
 export { createFirewall } from "./firewall.ts";
 export { endpointElements, portElements, renderShimElements } from "./elements.ts";
 
@@ -34,6 +35,8 @@ export interface FirewallNetwork {
   readonly antiSpoofing: boolean;
   /** Names of interfaces from which containers may be reached directly, as nat-unprotected does for all. */
   readonly trustedInterfaces: readonly string[];
+  /** In mode nat, published ports are reached at the container's own address too, from everywhere but other networks. */
+  readonly directRouting?: boolean;
 }
 
 /** A container's place on a bridge network. */

@@ -100,6 +100,13 @@ function into(network: FirewallNetwork, bridge: string, families: readonly Famil
             say(`${family.ping} accept`, "routed: ping"),
           ];
         case "nat":
+          if (network.directRouting === true)
+            return [
+              say(
+                `iifname != @bridges ${open(family)} accept`,
+                "direct routing: published ports at the container's address",
+              ),
+            ];
           return network.trustedInterfaces.length === 0
             ? []
             : [say(`iifname ${trusted} ${open(family)} accept`, "trusted: published ports at the container's address")];

@@ -10,6 +10,8 @@ export interface Plan {
   readonly tables: readonly Table[];
   /** `inet into` → elements as nft reads them, none twice. */
   readonly elements: ReadonlyMap<string, ReadonlySet<string>>;
+  /** Those of them that are endpoints' and ports', as stateElements has them. */
+  readonly own: ReadonlyMap<string, FirewallElement>;
 }
 
 /** By family, set and key: what the state's endpoints and ports add. @throws InvalidParameter what the state says is not fit */
@@ -44,9 +46,10 @@ export function planTables(state: FirewallState): Plan {
     else found.add(text);
   };
   for (const network of networks) for (const { set, text } of network.elements) add(`inet ${set}`, text);
-  for (const element of stateElements(state).values()) add(`${element.family} ${element.set}`, renderElement(element));
+  const own = stateElements(state);
+  for (const element of own.values()) add(`${element.family} ${element.set}`, renderElement(element));
   const chains = networks.flatMap((network) => network.chains);
-  return { tables: [{ ...inetTable, chains: [...chains, ...inetTable.chains] }, bridgeTable], elements };
+  return { tables: [{ ...inetTable, chains: [...chains, ...inetTable.chains] }, bridgeTable], elements, own };
 }
 
 function renderRule({ text, comment }: Chain["rules"][number]): string {
@@ -73,7 +76,7 @@ function renderTable({ family, sets, chains }: Table, elements: Plan["elements"]
 }
 
 /** The transaction that makes both tables anew: an empty declaration lets the delete succeed the first time. */
-export function renderPlan({ tables, elements }: Plan): string {
+export function renderPlan({ tables, elements }: Pick<Plan, "tables" | "elements">): string {
   return tables
     .map((table) => {
       const name = `table ${table.family} gantry`;

@@ -226,7 +226,7 @@ export const bridgeTable: Table = {
     {
       name: "guard_ip6",
       rules: [
-        rule("meta l4proto ipv6-icmp jump guard_icmp6", "neighbour discovery"),
+        rule("meta l4proto icmpv6 jump guard_icmp6", "neighbour discovery"),
         rule("udp sport 547 goto guard_other", "no DHCP servers in containers"),
         rule("iifname . ether saddr . ip6 saddr @addresses6 accept", "own address"),
         rule("goto guard_other", "everything else"),
