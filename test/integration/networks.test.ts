@@ -2,7 +2,10 @@
 // settled when the daemon is killed in the middle.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
+import { failpointNamesIn } from "../../src/base/failpoint.ts";
 import { makeBusyboxImage } from "../../tools/busybox-image.ts";
 import { startDaemon, type TestDaemon, type TestDaemonOptions } from "../support/daemon.ts";
 
@@ -289,6 +292,81 @@ test("a network in use is neither removed nor pruned; inspect shows who is on it
   assert.equal((await daemon.api("DELETE", "/v1.51/networks/used")).status, 404);
 });
 
+test("the daemon's directives shape the default bridge network", async () => {
+  await using daemon = await startWithImage({
+    config: {
+      bip: "10.1.0.1/24",
+      "fixed-cidr": "10.1.0.64/26",
+      "default-gateway": "10.1.0.9",
+      ipv6: true,
+      bip6: "fd01::1/64",
+      "fixed-cidr-v6": "fd01::100/120",
+      icc: false,
+      mtu: 1400,
+      "host-gateway-ips": ["198.51.100.7", "fd09::7"],
+    },
+  });
+  const { bridges } = await hostOf(daemon);
+  assert.deepEqual(bridges["gantry0"], ["10.1.0.1/24", "fd01::1/64"]);
+  const { Options } = await inspect(daemon, "bridge");
+  assert.equal(Options["com.docker.network.bridge.enable_icc"], "false");
+  const show = "ip -o addr show eth0; ip route; cat /sys/class/net/eth0/mtu; grep me$ /etc/hosts";
+  const said = await daemon.dockerOk([
+    "run",
+    "--rm",
+    "--add-host",
+    "me:host-gateway",
+    "busybox:latest",
+    "sh",
+    "-c",
+    show,
+  ]);
+  assert.match(said, /inet 10\.1\.0\.64\/24 /);
+  assert.match(said, /inet6 fd01::10[01]\/64 /);
+  assert.match(said, /^default via 10\.1\.0\.9 /m);
+  assert.match(said, /^1400$/m);
+  assert.match(said, /^198\.51\.100\.7\tme\nfd09::7\tme$/m);
+});
+
+test("without iptables there is no table of ours, and published ports are relayed", async () => {
+  await using daemon = await startWithImage();
+  await daemon.stop();
+  daemon.writeConfig({ iptables: false, ip6tables: false });
+  await daemon.start();
+  assert.doesNotMatch((await hostOf(daemon)).rules, /table (inet|bridge) gantry \{/);
+  await create(daemon, { Name: "plain" });
+  const serve = "while :; do echo served | nc -l -p 80; done";
+  await daemon.dockerOk([
+    "run",
+    "-d",
+    "--name",
+    "c1",
+    "--network",
+    "plain",
+    "-p",
+    "8080:80",
+    "busybox:latest",
+    "sh",
+    "-c",
+    serve,
+  ]);
+  await daemon.inNamespace(["ip", "address", "add", "198.51.100.1/32", "dev", "lo"]);
+  for (const address of ["127.0.0.1", "198.51.100.1"]) {
+    const answer = await daemon.inNamespace(["/bin/busybox", "nc", "-w", "5", address, "8080"]);
+    assert.equal(answer.stdout, "served\n", address);
+  }
+  assert.match((await daemon.api("GET", "/gantry/network/rules")).text, /iptables: false/);
+  assert.equal((await daemon.api("GET", "/gantry/check")).text, "[]\n");
+  // The other way round, what runs gets its rules.
+  await daemon.stop();
+  daemon.writeConfig({});
+  await daemon.start();
+  assert.match((await hostOf(daemon)).rules, /dnat/);
+  assert.equal((await daemon.api("GET", "/gantry/check")).text, "[]\n");
+  await daemon.dockerOk(["rm", "-f", "c1"]);
+  await prune(daemon);
+});
+
 test("events tell of networks that were made, removed and pruned", async () => {
   await using daemon = await start();
   const since = Math.floor(Date.now() / 1000) - 1;
@@ -361,6 +439,17 @@ test("networks survive restarts of the daemon, and devices that are gone are mad
   await daemon.start();
   assert.deepEqual((await hostOf(daemon)).bridges[bridgeOf(id)]?.[0], "10.5.0.4/29");
   await remove(daemon, "kept");
+});
+
+test("every failpoint of networks is in the tests below", () => {
+  const own = ["create", "remove"].flatMap((verb) =>
+    failpointNamesIn(readFileSync(join(import.meta.dirname, `../../src/engine/network/${verb}.ts`), "utf8")),
+  );
+  const tested = [
+    ...["begun", "device", "rules", "committed"].map((step) => `network.create.${step}`),
+    ...["begun", "rules", "device", "committed"].map((step) => `network.remove.${step}`),
+  ];
+  assert.deepEqual(own.toSorted(), tested.toSorted());
 });
 
 test("killed at any step, a network is there as a whole after the next start, or not at all", async () => {

@@ -17,7 +17,7 @@ test("a container's own name stands with its address, the domain first", () => {
       { name: "h1", address: "1.2.3.4" },
       { name: "gw", address: "host-gateway" },
     ],
-    "172.17.0.1",
+    ["172.17.0.1", "fd00::1"],
     [{ address: "172.17.0.3", names: ["DB", "dbh", "db"] }],
     {
       addresses: ["172.17.0.2", "fd00::2"],
@@ -28,6 +28,7 @@ test("a container's own name stands with its address, the domain first", () => {
   assert.deepEqual(text.split("\n").slice(6), [
     "1.2.3.4\th1",
     "172.17.0.1\tgw",
+    "fd00::1\tgw",
     "172.17.0.3\tDB dbh db",
     "172.17.0.2\tfoo.d.x foo",
     "fd00::2\tfoo.d.x foo",
@@ -37,7 +38,7 @@ test("a container's own name stands with its address, the domain first", () => {
 });
 
 test("without an address of its own there is no line for it", () => {
-  assert.doesNotMatch(renderHosts([], "", [], undefined), /\n\d+\.\d+\.\d+\.\d+\t(?!localhost)/);
+  assert.doesNotMatch(renderHosts([], [], [], undefined), /\n\d+\.\d+\.\d+\.\d+\t(?!localhost)/);
 });
 
 test("extra hosts: both separators, brackets, host-gateway; nothing else", () => {

@@ -34,7 +34,7 @@ function renderResolver(room: NetworkRoom, { id, hostConfig }: NetworkRequest, h
  * @throws InvalidParameter host-gateway without a default bridge
  * @throws System           a file of the host cannot be read
  */
-export function makeFiles(room: NetworkRoom, request: NetworkRequest, hostGateway: string): NetworkFiles {
+export function makeFiles(room: NetworkRoom, request: NetworkRequest, hostGateways: readonly string[]): NetworkFiles {
   const { id, config, hostConfig } = request;
   const mode = parseNetworkMode(hostConfig.NetworkMode);
   const hostNetwork = mode.kind === "network" && mode.name === "host";
@@ -43,7 +43,7 @@ export function makeFiles(room: NetworkRoom, request: NetworkRequest, hostGatewa
     const parsed = parseExtraHost(text);
     return "complaint" in parsed ? [] : [parsed];
   });
-  if (hostGateway === "" && extraHosts.some(({ address }) => address === "host-gateway"))
+  if (hostGateways.length === 0 && extraHosts.some(({ address }) => address === "host-gateway"))
     throw new EngineError(
       "InvalidParameter",
       "unable to derive the IP value for host-gateway: there is no default bridge",
@@ -51,7 +51,7 @@ export function makeFiles(room: NetworkRoom, request: NetworkRequest, hostGatewa
   const addresses = room.endpointsOf(id).flatMap(({ ip, ip6 }) => [ip, ip6].filter((address) => address !== ""));
   const made = renderHosts(
     extraHosts,
-    hostGateway,
+    hostGateways,
     (request.links ?? []).flatMap((link) => linkedLines(room, link)),
     addresses.length === 0 ? undefined : { addresses, hostname, domainname: config.Domainname ?? "" },
   );

@@ -53,16 +53,19 @@ export interface OwnHost {
 }
 
 /**
- * @param linked containers that it is linked to
- * @param self   undefined where it has no address of its own
+ * @param hostGateways what "host-gateway" means: a line for each
+ * @param linked       containers that it is linked to
+ * @param self         undefined where it has no address of its own
  */
 export function renderHosts(
   extraHosts: readonly ExtraHost[],
-  hostGateway: string,
+  hostGateways: readonly string[],
   linked: readonly HostLine[],
   self: OwnHost | undefined,
 ): string {
-  const extra = extraHosts.map(({ name, address }) => `${address === "host-gateway" ? hostGateway : address}\t${name}`);
+  const extra = extraHosts.flatMap(({ name, address }) =>
+    (address === "host-gateway" ? hostGateways : [address]).map((line) => `${line}\t${name}`),
+  );
   const links = linked.map(({ address, names }) => `${address}\t${names.join(" ")}`);
   const own: string[] = [];
   if (self !== undefined && self.hostname !== "") {

@@ -15,7 +15,7 @@ import { createNameServer } from "./dns/index.ts";
 import { createDrivers } from "./drivers/index.ts";
 import { namesOf } from "./endpoint.ts";
 import { makeFiles } from "./files.ts";
-import { createFirewall, type FirewallState } from "./firewall/index.ts";
+import { createAbsentFirewall, createFirewall, type FirewallState } from "./firewall/index.ts";
 import type { NetworkDeps, NetworkRequest, Networks } from "./index.ts";
 import { createIpam } from "./ipam/index.ts";
 import { inspectNetwork, listNetworks } from "./list.ts";
@@ -38,9 +38,14 @@ export function createNetworks(deps: NetworkDeps): Networks {
   const room: NetworkRoom = new NetworkRoom(deps, {
     ipam: createIpam(config.defaultAddressPools, engineId),
     ports: createHostPorts(),
-    firewall: createFirewall({ state: () => firewallState(room), logger }),
+    firewall: config.iptables ? createFirewall({ state: () => firewallState(room), logger }) : createAbsentFirewall(),
     names: createNameServer({ socketPath: join(deps.execRoot, "dns.sock"), logger }),
-    drivers: createDrivers({ mtu: config.mtu, ipForward: config.ipForward, logger }),
+    drivers: createDrivers({
+      mtu: config.mtu,
+      ipForward: config.ipForward,
+      allowDirectRouting: config.allowDirectRouting,
+      logger,
+    }),
   });
   return new RoomNetworks(room);
 }
@@ -68,9 +73,11 @@ class RoomNetworks implements Networks {
     this.#room = room;
   }
 
-  get hostGateway(): string {
+  get hostGateways(): readonly string[] {
+    const { hostGatewayIps } = this.#room.deps.config;
+    if (hostGatewayIps.length > 0) return hostGatewayIps;
     const bridge = this.#room.records.values().find(({ name }) => name === "bridge");
-    return bridge?.subnets[0]?.gateway ?? "";
+    return bridge?.subnets.map(({ gateway }) => gateway) ?? [];
   }
 
   setUp(): Promise<void> {
@@ -174,7 +181,7 @@ class RoomNetworks implements Networks {
   }
 
   files(request: NetworkRequest): ReturnType<Networks["files"]> {
-    return Promise.try(() => makeFiles(this.#room, request, this.hostGateway));
+    return Promise.try(() => makeFiles(this.#room, request, this.hostGateways));
   }
 
   list(filters: Filters): ReturnType<Networks["list"]> {

@@ -85,6 +85,7 @@ function elementsOf(
   endpoints: readonly Endpoint[],
   sandbox: Sandbox | undefined,
 ): readonly FirewallElement[] {
+  if (!room.deps.config.iptables) return [];
   const filtered = (id: NetworkId): FirewallNetwork | undefined => {
     const network = room.records.get(id);
     return network === undefined ? undefined : room.driverOf(network).firewallOf(network);

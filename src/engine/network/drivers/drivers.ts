@@ -12,6 +12,8 @@ export interface DriverDeps {
   readonly mtu: number;
   /** Whether the host is told to pass packets on (IPv4, and IPv6 where a network has it). */
   readonly ipForward: boolean;
+  /** Published ports are reached at the containers' own addresses from outside; false when missing. */
+  readonly allowDirectRouting?: boolean;
   readonly logger: Logger;
 }
 

@@ -84,6 +84,11 @@ function rawField({ bytes }: ElementField, size: number): ElementField {
   return { text: `0x${digits}`, bytes };
 }
 
+/** A value that is a key by itself is as long as its type: only those of concatenations are padded. */
+function alone({ text, bytes }: ElementField, size: number): ElementField {
+  return { text, bytes: bytes.subarray(0, size) };
+}
+
 /** RFC 4291 appendix A: what the kernel gives an interface with this MAC. */
 export function linkLocalOf(mac: string): string {
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = macField(mac).bytes;
@@ -102,7 +107,7 @@ export function endpointElements(network: FirewallNetwork, endpoint: FirewallEnd
   const mac = macField(endpoint.mac);
   const apart: readonly FirewallElement[] = network.icc
     ? []
-    : [element("apart"), { family: "bridge", set: "apart_macs", key: [mac] }];
+    : [element("apart"), { family: "bridge", set: "apart_macs", key: [alone(mac, 6)] }];
   if (!network.antiSpoofing) return [...apart, element("unguarded")];
   const ip4 = endpoint.addresses.filter((address) => isIP(address) !== 6);
   const ip6 = endpoint.addresses.filter((address) => isIP(address) === 6).map(addressText);

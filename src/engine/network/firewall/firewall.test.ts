@@ -271,6 +271,9 @@ test("elements as the shim has them: every value padded to four bytes, no line t
   assert.deepEqual(renderShimElements(endpointElements(network(), endpoint)).slice(1), [
     "bridge addresses4 677665746830000000000000000000000242ac11000200000a010002",
   ]);
+  // The kernel takes a key of one value in its own length only.
+  const apart = renderShimElements(endpointElements(network({ icc: false }), endpoint));
+  assert.ok(apart.includes("bridge apart_macs 0242ac110002"), apart.join("\n"));
 });
 
 const listed = `table inet gantry {
