@@ -286,6 +286,26 @@ bool net_is_live(const struct shim *s) { return s->net != NULL && s->net->namesp
 
 // ---- the end ----
 
+/** Interfaces without a host end hold their parent and answer for their addresses until they are deleted. */
+static void delete_inside(struct net *n) {
+  bool any = false;
+  for (const struct link *l = n->links; l != NULL; l = l->next)
+    any |= l->kind != LINK_VETH;
+  int host_ns = any ? open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC) : -1, inside;
+  if (host_ns < 0)
+    return;
+  if (setns(n->namespace, CLONE_NEWNET) == 0) {
+    inside = netlink_socket(NETLINK_ROUTE, 0);
+    setns(host_ns, CLONE_NEWNET);
+    for (const struct link *l = n->links; l != NULL; l = l->next)
+      if (l->kind != LINK_VETH)
+        link_delete(-1, inside, l);
+    if (inside >= 0)
+      close(inside);
+  }
+  close(host_ns);
+}
+
 void net_end(struct shim *s) {
   struct net *n = s->net;
   char reason[REASON_SIZE];
@@ -303,8 +323,10 @@ void net_end(struct shim *s) {
   n->elements = NULL;
   ports_close(s);
   dns_stop(s);
-  if (n->namespace >= 0)
+  if (n->namespace >= 0) {
+    delete_inside(n);
     close(n->namespace);
+  }
   n->namespace = -1;
 }
 
@@ -317,7 +339,7 @@ void net_remove(struct shim *s) {
   for (struct link *l = n->links, *next; l != NULL; l = next) {
     next = l->next;
     if (host >= 0)
-      link_delete(host, -1, l); // those without a host end go with the namespace
+      link_delete(host, -1, l); // those without a host end have gone already
     free(l);
   }
   if (host >= 0)

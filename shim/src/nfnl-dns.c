@@ -102,7 +102,7 @@ static void rule(struct netlink_buffer *b, uint8_t protocol, bool out, uint16_t 
 }
 
 static void table_message(struct netlink_buffer *b, uint8_t type) {
-  nfnl_begin(b, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0, 1, NFPROTO_IPV4);
+  nfnl_begin(b, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE | NLM_F_EXCL : 0, 1, NFPROTO_IPV4);
   netlink_add_text(b, NFTA_TABLE_NAME, table);
 }
 
@@ -118,15 +118,14 @@ static void chain_message(struct netlink_buffer *b) {
   netlink_add_text(b, NFTA_CHAIN_TYPE, "filter");
 }
 
-bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_SIZE]) {
+static int redirect(int fd, uint16_t udp_port, uint16_t tcp_port, bool again) {
   _Alignas(8) uint8_t memory[8192], reply[4096];
   struct netlink_buffer b;
-  int error = 0, fd = netlink_socket(NETLINK_NETFILTER, 0);
+  int error = 0;
   netlink_open_buffer(&b, memory, sizeof memory);
   nfnl_batch(&b, false);
-  // A table of an earlier call goes: it is made when missing, so that there is something to delete.
-  table_message(&b, NFT_MSG_NEWTABLE);
-  table_message(&b, NFT_MSG_DELTABLE);
+  if (again)
+    table_message(&b, NFT_MSG_DELTABLE);
   table_message(&b, NFT_MSG_NEWTABLE);
   chain_message(&b);
   rule(&b, IPPROTO_UDP, true, NAME_PORT, udp_port);
@@ -134,14 +133,22 @@ bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_
   rule(&b, IPPROTO_TCP, true, NAME_PORT, tcp_port);
   rule(&b, IPPROTO_TCP, false, tcp_port, NAME_PORT);
   nfnl_batch(&b, true);
-  if (fd < 0 || b.overflow || send(fd, b.bytes, b.size, 0) < 0)
-    error = b.overflow ? EMSGSIZE : errno;
-  for (ssize_t n = 0; error == 0 && (n = recv(fd, reply, sizeof reply, MSG_DONTWAIT)) > 0;) {
+  if (b.overflow || send(fd, b.bytes, b.size, 0) < 0)
+    return b.overflow ? EMSGSIZE : errno;
+  for (ssize_t n; (n = recv(fd, reply, sizeof reply, MSG_DONTWAIT)) > 0;) {
     const struct nlmsghdr *h = (const struct nlmsghdr *)reply;
     const struct nlmsgerr *e = NLMSG_DATA(h);
-    if (n >= (ssize_t)NLMSG_LENGTH(sizeof *e) && h->nlmsg_type == NLMSG_ERROR)
+    if (error == 0 && n >= (ssize_t)NLMSG_LENGTH(sizeof *e) && h->nlmsg_type == NLMSG_ERROR)
       error = -e->error;
   }
+  return error;
+}
+
+bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_SIZE]) {
+  int fd = netlink_socket(NETLINK_NETFILTER, 0), error = fd < 0 ? errno : redirect(fd, udp_port, tcp_port, false);
+  // Its close would wait for a grace period after a deletion, so the usual way is without one.
+  if (error == EEXIST)
+    error = redirect(fd, udp_port, tcp_port, true);
   if (fd >= 0)
     close(fd);
   if (error != 0)

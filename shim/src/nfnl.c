@@ -230,12 +230,25 @@ static size_t room_for(const char *lines) {
   return room < 8 * ELEMENT_ROOM ? 8 * ELEMENT_ROOM : room;
 }
 
-static void enlarge(int fd) {
-  int bytes = SOCKET_BYTES;
+// The socket is kept: the kernel makes its close wait for a grace period (10 ms and more) while anybody's deleted elements are
+// still to be freed (nft_rcv_nl_event), and a start or an exit must not wait for that.
+static int kept = -1;
+
+static int open_kept(void) {
+  int bytes = SOCKET_BYTES, fd = kept >= 0 ? kept : netlink_socket(NETLINK_NETFILTER, 0);
+  if (fd < 0 || kept >= 0)
+    return fd;
   if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) != 0)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) != 0)
     setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+  return kept = fd;
+}
+
+/** After a conversation that went wrong: what is still to come of it must not be taken for answers to the next. */
+static void drop_kept(void) {
+  close(kept);
+  kept = -1;
 }
 
 bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]) {
@@ -245,12 +258,10 @@ bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]) {
   struct netlink_buffer b;
   size_t room = room_for(lines);
   void *memory = malloc(room);
-  int fd = netlink_socket(NETLINK_NETFILTER, 0);
+  int fd = open_kept();
   bool ok = fd >= 0 && memory != NULL;
   if (!ok)
     fail(reason, "%s: %s", what, errno == EPROTONOSUPPORT ? "nf_tables is not supported by this kernel" : strerror(errno));
-  else
-    enlarge(fd);
   netlink_open_buffer(&b, memory, room);
   while (ok && *lines != '\0') {
     int first = 0;
@@ -266,12 +277,11 @@ bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]) {
     if (error != 0) {
       fail(reason, "%s: %s", what,
            error == EOPNOTSUPP ? "nf_tables is not supported by this kernel" : strerror(error));
+      drop_kept();
       ok = false;
     }
     lines = end;
   }
-  if (fd >= 0)
-    close(fd);
   free(memory);
   return ok;
 }

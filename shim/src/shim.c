@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -91,5 +92,8 @@ _Noreturn void shim_main(const struct options *options, int listener, int progra
   control_open(s, listener);
   while (!s->left)
     loop_turn(&s->loop, idle, s);
+  // The kernel may take its time to close netlink sockets; the daemon need not wait for that.
+  for (struct connection *c = s->connections; c != NULL; c = c->next)
+    shutdown(c->source.fd, SHUT_RDWR);
   _exit(0);
 }
