@@ -7,6 +7,7 @@ import { archives } from "./archives.ts";
 import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
 import { details } from "./details.ts";
+import { networks } from "./networks.ts";
 import { registries } from "./registries.ts";
 import { storedImages } from "./stored-images.ts";
 import { clientFault, create, del, get, image, type Json, pick, post, whole } from "./steps.ts";
@@ -273,6 +274,7 @@ export const scenarios: readonly Step[] = [
   ...badBodies,
   ...containers,
   ...details,
+  ...networks,
   ...registries,
   ...storedImages,
   ...archives,
