@@ -3,10 +3,13 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isEngineError } from "../../src/base/errors.ts";
 import type { ShimOwnNetwork, ShimPort } from "../../src/engine/runtime/shim.ts";
+import { connectShim } from "../../src/engine/runtime/shim-connection.ts";
+import { renderFrame } from "../../src/engine/runtime/shim-frames.ts";
 import { NetPeer } from "../support/net-peer.ts";
 import { endContainer, started } from "./shim-client-side.ts";
 import { ShimWorld } from "./shim-fixture.ts";
@@ -177,6 +180,64 @@ test("a port of the host that a program has is a conflict, at the start and in a
   assert.match(world.inNet("ss", "-Htln"), /0\.0\.0\.0:8086/);
   await endContainer(c);
   assert.doesNotMatch(world.inNet("ss", "-Htln"), /8086/);
+});
+
+test("long frames: a network of 20,000 ports passes and its memory comes back, any other long frame ends the connection", async () => {
+  const lines = (from: number): string[] => Array.from({ length: 20_000 }, (_, i) => mapping(from + i, 30));
+  const c = await world.spawn({ args: ["sleep", "1000"], network: wish(lines(1)) });
+  await started(c.shim);
+  assert.equal(elementCounts(world)["ports"], 20_000);
+  await c.shim.setNetwork(wish(lines(30_001)));
+  assert.equal(elementCounts(world)["ports"], 20_000);
+  await c.shim.setNetwork(wish([]));
+  await eventually("the memory of the lists is given back", () => {
+    const status = readFileSync(`/proc/${c.shim.identity.pid}/status`, "utf8");
+    return Number(/RssAnon:\s+(\d+) kB/.exec(status)?.[1]) < 1024 || process.env["GANTRY_SHIM"] !== undefined;
+  });
+  const long = "x".repeat(10_000);
+  for (const frames of [
+    [
+      [
+        ["op", "network"],
+        ["tag", 1],
+        ["net", long],
+      ],
+    ],
+    [
+      [
+        ["op", "hello"],
+        ["tag", 1],
+        ["protocol", 1],
+      ],
+      [
+        ["op", "state"],
+        ["tag", 2],
+        ["more", long],
+      ],
+    ],
+    [
+      [
+        ["op", "hello"],
+        ["tag", 1],
+        ["protocol", 1],
+      ],
+      [
+        ["op", "network"],
+        ["tag", 2],
+        ["more", "x".repeat(9 * 2 ** 20)],
+      ],
+    ],
+  ] as const) {
+    const socket = await connectShim(c.options.runDir);
+    socket.on("error", () => {});
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.resume();
+    for (const frame of frames) socket.write(renderFrame(frame));
+    socket.once("end", () => socket.destroy());
+    await closed;
+  }
+  assert.ok((await c.shim.state()).init !== undefined);
+  await endContainer(c);
 });
 
 test("changed rules of ours are told, several at once as one; elements and the tables of others are not", async () => {

@@ -116,7 +116,12 @@ export function writeTables(world: ShimWorld): void {
 
 /** Number of elements by set. */
 export function elementCounts(world: ShimWorld): Readonly<Record<string, number>> {
-  const { nftables } = JSON.parse(world.inNet("nft", "-j", "list", "ruleset")) as {
+  const { nftables } = JSON.parse(
+    execFileSync("nsenter", [`--net=/run/netns/${world.name}`, "nft", "-j", "list", "ruleset"], {
+      encoding: "utf8",
+      maxBuffer: 2 ** 26,
+    }),
+  ) as {
     readonly nftables: readonly Readonly<
       Record<string, { readonly name: string; readonly elem?: readonly unknown[] }>
     >[];
