@@ -308,7 +308,16 @@ test("the daemon's directives shape the default bridge network", async () => {
   });
   const { bridges } = await hostOf(daemon);
   assert.deepEqual(bridges["gantry0"], ["10.1.0.1/24", "fd01::1/64"]);
-  const { Options } = await inspect(daemon, "bridge");
+  const { Options, IPAM } = await inspect(daemon, "bridge");
+  assert.deepEqual(IPAM.Config, [
+    {
+      Subnet: "10.1.0.0/24",
+      IPRange: "10.1.0.64/26",
+      Gateway: "10.1.0.1",
+      AuxiliaryAddresses: { DefaultGatewayIPv4: "10.1.0.9" },
+    },
+    { Subnet: "fd01::/64", IPRange: "fd01::100/120", Gateway: "fd01::1" },
+  ]);
   assert.equal(Options["com.docker.network.bridge.enable_icc"], "false");
   const show = "ip -o addr show eth0; ip route; cat /sys/class/net/eth0/mtu; grep me$ /etc/hosts";
   const said = await daemon.dockerOk([
@@ -518,7 +527,10 @@ test("a hundred networks are made and removed at once", async () => {
   const twice = await Promise.all(
     ["same", "same", "same"].map((Name) => daemon.api("POST", "/v1.51/networks/create", { Name })),
   );
-  assert.deepEqual(twice.map(({ status }) => status).toSorted(), [201, 409, 409]);
+  assert.deepEqual(
+    twice.map(({ status }) => status).toSorted((a, b) => a - b),
+    [201, 409, 409],
+  );
   const gone = await Promise.all([...all, "same"].map((name) => daemon.api("DELETE", `/v1.51/networks/${name}`)));
   assert.deepEqual(new Set(gone.map(({ status }) => status)), new Set([204]));
   assert.deepEqual(await footprint(daemon), before);

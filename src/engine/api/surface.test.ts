@@ -72,7 +72,11 @@ test("malformed requests are the client's fault, every one", async () => {
     ["POST", "/images/load?platform=a/b"],
     ["POST", "/images/a/tag"],
     ["GET", "/networks?filters=abc"],
-    ["GET", "/networks?filters=%7B%22dangling%22:[%22x%22]%7D"],
+    ["GET", "/networks/a?verbose=zz"],
+    ["POST", "/networks/create", '{"Name":1}'],
+    ["POST", "/networks/create", '{"IPAM":{"Config":[{"Subnet":1}]}}'],
+    ["POST", "/networks/create", "{", "text/plain"],
+    ["POST", "/networks/prune?filters=%7B%22dangling%22:[%22x%22]%7D"],
     ["GET", "/volumes?filters=abc"],
     ["GET", "/plugins?filters=%7B%22foo%22:[%22x%22]%7D"],
   ];

@@ -193,6 +193,9 @@ export function renderInfo(input: InfoInput): SystemInfo {
       RemoteManagers: null,
     },
     LiveRestoreEnabled: true,
+    ...(config.defaultAddressPools.length === 0
+      ? {}
+      : { DefaultAddressPools: config.defaultAddressPools.map(({ base, size }) => ({ Base: base, Size: size })) }),
     Isolation: "",
     InitBinary: input.init?.name ?? "",
     ContainerdCommit: { ID: "" },

@@ -1,9 +1,10 @@
-// F6, F7 and F12 of the invariants: devices ⇔ networks and endpoints, the firewall as it was written, addresses ⇔ endpoints ⇔
-// running containers. Source: docs/durability.md.
+// F6, F7, F12 and F18 of the invariants: devices ⇔ networks and endpoints, the firewall as it was written, addresses ⇔ endpoints ⇔
+// running containers, no intent that nobody carries out. Source: docs/durability.md.
 
 import type { ContainerId } from "../../base/ids.ts";
 import { tryRun } from "../kernel/run.ts";
 import { findStaleDevices, removeDevice } from "./drivers/index.ts";
+import { networkOp, settleNetworkOps } from "./journal.ts";
 import { type Link, readLinks } from "./links.ts";
 import type { Endpoint, NetworkRecord } from "./record.ts";
 import { releaseContainer } from "./release.ts";
@@ -15,6 +16,21 @@ export interface NetworkFinding {
   readonly subject: string;
   readonly detail: string;
   readonly repaired: boolean;
+}
+
+/** F18: a network whose making or removal failed in a way that could not be undone. */
+async function checkJournal(room: NetworkRoom, repair: boolean): Promise<readonly NetworkFinding[]> {
+  // While this is held nobody makes or removes one.
+  using _held = await room.changing.lock("networks");
+  const open = (await room.deps.store.load("ops")).filter(({ kind }) => kind === networkOp);
+  if (repair) await settleNetworkOps(room, open);
+  const settled = repair ? new Set((await room.deps.store.load("ops")).map(({ id }) => id)) : undefined;
+  return open.map(({ id, subject }) => ({
+    invariant: "F18",
+    subject,
+    detail: "the network was begun to be made or removed, and that was never finished",
+    repaired: settled !== undefined && !settled.has(id),
+  }));
 }
 
 /** A start that is under way has its endpoints before its container runs. */
@@ -129,5 +145,6 @@ export async function checkNetworks(
     ...(await checkLinks(room, running, repair)),
     ...(await checkRules(room, repair)),
     ...(await checkAddresses(room, running, repair)),
+    ...(await checkJournal(room, repair)),
   ];
 }

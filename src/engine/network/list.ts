@@ -6,7 +6,6 @@ import type { Filters } from "../api/ports.ts";
 import { filterNetworks } from "./filters.ts";
 import { parseCidr } from "./ipam/index.ts";
 import type { Endpoint, NetworkRecord, NetworkSubnet } from "./record.ts";
-import { derivedId } from "./render.ts";
 import type { NetworkRoom } from "./room.ts";
 
 /** Sorted by key, as Go writes maps. */
@@ -27,8 +26,14 @@ function renderAsked({ Subnet, IPRange, Gateway, AuxiliaryAddresses }: IPAMConfi
   };
 }
 
-function renderChosen({ subnet, gateway }: NetworkSubnet): IPAMConfig {
-  return { Subnet: subnet, ...(gateway === "" ? {} : { Gateway: gateway }) };
+/** Range and auxiliary addresses are what the daemon's directives say of the default bridge. */
+function renderChosen({ subnet, ipRange, gateway, auxiliary }: NetworkSubnet): IPAMConfig {
+  return {
+    Subnet: subnet,
+    ...(ipRange === "" ? {} : { IPRange: ipRange }),
+    ...(gateway === "" ? {} : { Gateway: gateway }),
+    ...(Object.keys(auxiliary).length === 0 ? {} : { AuxiliaryAddresses: sorted(auxiliary) }),
+  };
 }
 
 /** What the client named comes first and as it came; of a family of which nothing was named, what the engine chose. */
@@ -80,21 +85,11 @@ function renderMember(name: string, { id, mac, ip, prefix, ip6, prefix6 }: Endpo
 /** The containers on a network, by id. */
 function membersOf(room: NetworkRoom, record: NetworkRecord): Readonly<Record<string, NetworkContainer>> {
   const { users } = room.deps;
-  const { joins } = room.driverOf(record);
   if (record.configOnly) return {};
-  if (joins === "own")
-    return Object.fromEntries(
-      room
-        .membersOf(record.id)
-        .map((endpoint) => [endpoint.containerId, renderMember(users.get(endpoint.containerId)?.name ?? "", endpoint)]),
-    );
-  // Those networks have no endpoints of their own: nothing is reserved on them.
-  const plain = { MacAddress: "", IPv4Address: "", IPv6Address: "" };
   return Object.fromEntries(
-    users
-      .running()
-      .filter(({ networkMode }) => networkMode === record.name || networkMode === record.id)
-      .map(({ id, name }) => [id, { Name: name, EndpointID: derivedId("endpoint", id, record.id), ...plain }]),
+    room
+      .membersOf(record.id)
+      .map((endpoint) => [endpoint.containerId, renderMember(users.get(endpoint.containerId)?.name ?? "", endpoint)]),
   );
 }
 

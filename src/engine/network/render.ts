@@ -1,45 +1,9 @@
-// Networks, endpoints and network settings in the API's shapes, with every field that dockerd writes. Pure.
-// Source: Engine API 1.51, Network, EndpointSettings, NetworkSettings.
+// Endpoints and network settings in the API's shapes, with every field that dockerd writes. Pure.
+// Source: Engine API 1.51, EndpointSettings, NetworkSettings.
 
 import { createHash } from "node:crypto";
 import type { EndpointSettings, NetworkSettings, PortMap } from "../../spec/docker/container.ts";
-import type { Network, NetworkContainer } from "../../spec/docker/network.ts";
-import type { Endpoint, NetworkRecord } from "./record.ts";
-
-export function renderNetwork(record: NetworkRecord, containers: Readonly<Record<string, NetworkContainer>>): Network {
-  const [subnet] = record.subnets;
-  return {
-    Name: record.name,
-    Id: record.id,
-    Created: record.created,
-    Scope: "local",
-    Driver: record.driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: {
-      Driver: "default",
-      Options: null,
-      Config: subnet === undefined ? null : [{ Subnet: subnet.subnet, Gateway: subnet.gateway }],
-    },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
-    Containers: containers,
-    Options:
-      subnet === undefined
-        ? {}
-        : {
-            "com.docker.network.bridge.default_bridge": "true",
-            "com.docker.network.bridge.enable_icc": "true",
-            "com.docker.network.bridge.enable_ip_masquerade": "true",
-            "com.docker.network.bridge.name": record.interface,
-            "com.docker.network.driver.mtu": "1500",
-          },
-    Labels: {},
-  };
-}
+import type { Endpoint } from "./record.ts";
 
 const noEndpoint = {
   MacAddress: "",
@@ -127,17 +91,6 @@ export function renderSettings(
     IPv6Gateway: bridged?.IPv6Gateway ?? "",
     MacAddress: bridged?.MacAddress ?? "",
     Networks: networks,
-  };
-}
-
-/** A member of the Containers map of a network. */
-export function renderMember(name: string, endpointId: string, endpoint: Endpoint | undefined): NetworkContainer {
-  return {
-    Name: name,
-    EndpointID: endpointId,
-    MacAddress: endpoint?.mac ?? "",
-    IPv4Address: endpoint === undefined ? "" : `${endpoint.ip}/${endpoint.prefix}`,
-    IPv6Address: "",
   };
 }
 
