@@ -1,6 +1,6 @@
 // `npm run bench`: every budget of ARCHITECTURE.md beside dockerd and bare crun in one run. Prints ratios and, with
 // --write, keeps them in bench/RESULTS.md together with the commit; --only=CASE runs one of idle, memory, lifecycle, output,
-// lists, commandLine and images. As root; $DOCKERD names the peer.
+// lists, commandLine, images and network (which --quick shortens). As root; $DOCKERD names the peer.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { createIdle, exec, life, remove, startAll } from "./cases/lifecycle.ts";
 import { attachAndRead, createWriter, readLogs } from "./cases/output.ts";
 import { type EngineUnderTest, findDockerd, makeBundle, startDockerd, startGantry } from "./engines.ts";
 import { images } from "./cases/images.ts";
+import { network } from "./cases/network.ts";
 import { interleaved, median, processes, proportionalKiB, residentKiB, timed } from "./measure.ts";
 import { add, ms, ratio, rows } from "./report.ts";
 
@@ -254,6 +255,7 @@ const cases: Readonly<Record<string, (gantry: EngineUnderTest, dockerd: EngineUn
   lists,
   commandLine,
   images,
+  network,
 };
 const engines: EngineUnderTest[] = [];
 const stopAll = async (): Promise<void> => {
