@@ -27,7 +27,7 @@ function failpointsIn(room: string): string[] {
   return [...names].sort();
 }
 
-const names = ["containers", "images", "snapshots"].flatMap(failpointsIn);
+const names = ["containers", "images", "network", "snapshots"].flatMap(failpointsIn);
 const kinds = (process.env["FAILPOINT_KINDS"] ?? "kill9,error").split(",");
 const bundle = buildBundle();
 after(() => bundle[Symbol.dispose]());
@@ -60,6 +60,10 @@ async function live(daemon: TestDaemon, registry: TestRegistry): Promise<string>
   await call("POST", `/exec/${exec.Id}/start`, { Detach: false });
   await call("POST", "/containers/fp/rename?name=fp2");
   await call("POST", "/containers/fp2/rename?name=fp");
+  await call("POST", "/networks/create", { Name: "fpnet" });
+  await call("POST", "/networks/fpnet/connect", { Container: "fp" });
+  await call("POST", "/networks/fpnet/disconnect", { Container: "fp" });
+  await call("DELETE", "/networks/fpnet");
   await call("POST", "/commit?container=fp&repo=fp&tag=committed");
   await call("POST", "/containers/fp/pause");
   await call("POST", "/containers/fp/unpause");
@@ -132,6 +136,8 @@ async function sweep(daemon: TestDaemon, registry: TestRegistry, name: string, k
     const untagged = await daemon.api("DELETE", `/images/${image}`);
     assert.ok([200, 404].includes(untagged.status), `${context}: rmi answers ${untagged.status} ${untagged.text}`);
   }
+  const network = await daemon.api("DELETE", "/networks/fpnet");
+  assert.ok([204, 404].includes(network.status), `${context}: network rm answers ${network.status} ${network.text}`);
   await noFindings(daemon, `${context}, afterwards`);
   await daemon.stop();
   return met;

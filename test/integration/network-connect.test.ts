@@ -224,7 +224,7 @@ test("what cannot be connected is refused in dockerd's words, and nothing of it 
     400,
     invalid("network-scoped alias is supported only for containers in user defined networks"),
   );
-  await connect("sub", settings({ IPAMConfig: { IPv4Address: "10.66.0.5" } }), 409, /[Aa]ddress already in use/);
+  await connect("sub", settings({ IPAMConfig: { IPv4Address: "10.66.0.5" } }), 403, /[Aa]ddress already in use/);
   await connect(
     "sub",
     settings({ IPAMConfig: { IPv4Address: "10.67.0.5" } }),

@@ -97,6 +97,7 @@ export class FakeEngine implements Engine {
       return { result: this.waiting.promise };
     },
     remove: async (id, options) => this.#called("containers.remove", id, options),
+    removeLink: async (name) => this.#called("containers.removeLink", name),
     prune: async (filters) => {
       await this.#called("containers.prune", filters);
       return { ContainersDeleted: [], SpaceReclaimed: 0 };

@@ -159,10 +159,13 @@ export interface ContainersPort {
     condition: WaitCondition,
     signal: AbortSignal,
   ): Promise<{ readonly result: Promise<ContainerWaitResponse> }>;
-  remove(
-    id: ContainerId,
-    options: { readonly force: boolean; readonly volumes: boolean; readonly link: boolean },
-  ): Promise<void>;
+  remove(id: ContainerId, options: { readonly force: boolean; readonly volumes: boolean }): Promise<void>;
+  /**
+   * Takes a legacy link away: "web/db".
+   *
+   * @throws NotFound no such link; System the name of a container is no link
+   */
+  removeLink(name: string): Promise<void>;
   prune(filters: Filters): Promise<{ readonly ContainersDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
   attach(id: ContainerId, request: AttachRequest, signal: AbortSignal): Promise<AttachSession>;
   resize(id: ContainerId, height: number, width: number): Promise<void>;

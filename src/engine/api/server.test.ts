@@ -181,7 +181,7 @@ test("every parameter of the container operations reaches the engine", async () 
     ["containers.rename", id, "new"],
     ["containers.resize", id, 24, 80],
     ["containers.top", id, "-ef"],
-    ["containers.remove", id, { force: true, volumes: true, link: false }],
+    ["containers.remove", id, { force: true, volumes: true }],
     ["containers.prune", new Map([["until", ["10m"]]])],
   ]);
 });

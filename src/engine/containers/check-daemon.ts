@@ -73,6 +73,8 @@ export async function checkJournal(room: Room): Promise<readonly Violation[]> {
   const violations: Violation[] = [];
   for (const { id, kind, subject } of await room.deps.store.load("ops")) {
     const containerId = subject as ContainerId;
+    // Making and removing networks is network/'s.
+    if (kind === "network") continue;
     const container = room.containers.get(containerId);
     if (room.locks.isLocked(subject) || container?.removing === true || room.discarding.has(containerId)) continue;
     violations.push({

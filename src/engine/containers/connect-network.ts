@@ -123,6 +123,7 @@ function refuseConnect(record: ContainerRecord, network: ConnectedNetwork, asked
   const refuse = (text: string): never => {
     throw new EngineError("InvalidParameter", text);
   };
+  if (network.configOnly) throw new EngineError("Forbidden", "cannot create endpoint on configuration-only network");
   if (mode.startsWith("container:") || (mode === "host" && network.driver !== "host"))
     refuse(
       "container sharing network namespace with another container or host cannot be connected to any other network",

@@ -87,6 +87,13 @@ export async function createContainer(
   };
 }
 
+/** dockerd's words. */
+function discarded({ NetworkMode, PortBindings }: HostConfig): readonly string[] {
+  return NetworkMode === "host" && Object.keys(PortBindings ?? {}).length > 0
+    ? ["Published ports are discarded when using host network mode"]
+    : [];
+}
+
 /** It may run all the same, with an emulator that the kernel knows. dockerd's words. */
 function platformWarnings(
   image: { readonly os?: string; readonly architecture?: string; readonly variant?: string },
@@ -130,7 +137,7 @@ async function validate(
     const verb = unsupported.length > 1 ? "are" : "is";
     throw new EngineError("NotImplemented", `${unsupported.join(", ")} ${verb} not supported yet`);
   }
-  return [...verdict.warnings, ...networking.warnings];
+  return [...verdict.warnings, ...networking.warnings, ...discarded(hostConfig)];
 }
 
 function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig): readonly string[] {

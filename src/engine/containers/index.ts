@@ -17,6 +17,7 @@ import type { ContainerRecord } from "./model.ts";
 import { pauseContainer, unpauseContainer } from "./pause.ts";
 import { pruneContainers } from "./prune.ts";
 import { removeContainer } from "./remove.ts";
+import { removeLink } from "./remove-link.ts";
 import { renameContainer } from "./rename.ts";
 import { resizeContainer } from "./resize.ts";
 import { resolveContainer } from "./resolve.ts";
@@ -80,6 +81,7 @@ export function createContainers(deps: ContainersDeps): Containers {
     rename: (id, newName) => renameContainer(room, id, newName),
     wait: (id, condition, signal) => Promise.try(() => waitForContainer(room, id, condition, signal)),
     remove: (id, options) => removeContainer(room, id, options),
+    removeLink: (name) => removeLink(room, name),
     prune: (filters) => pruneContainers(room, filters),
     attach: (id, request, signal) => attachContainer(room, id, request, signal),
     resize: (id, height, width) => resizeContainer(room, id, height, width),

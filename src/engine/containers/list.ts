@@ -1,7 +1,7 @@
 // GET /containers/json.
 
 import { isEngineError } from "../../base/errors.ts";
-import type { ContainerSummary, NetworkSettings } from "../../spec/docker/container.ts";
+import type { ContainerSummary, EndpointSettings, NetworkSettings } from "../../spec/docker/container.ts";
 import type { ListContainersRequest } from "../api/ports.ts";
 import { renderPortSummaries } from "../network/index.ts";
 import type { Container } from "./container.ts";
@@ -73,7 +73,7 @@ function renderSummary(
       NetworkMode: hostConfig.NetworkMode ?? "",
       ...(Object.keys(annotations).length > 0 ? { Annotations: annotations } : {}),
     },
-    NetworkSettings: { Networks: settingsOf(room, record).Networks ?? {} },
+    NetworkSettings: { Networks: summarize(settingsOf(room, record).Networks ?? {}) },
     Mounts: record.mounts,
   };
 }
@@ -82,6 +82,13 @@ function renderSummary(
 function commandText({ path, args }: ContainerRecord): string {
   const words = args.map((word) => (word.includes(" ") ? `'${word}'` : word));
   return [path, ...words].join(" ");
+}
+
+/** As dockerd lists them: names are in inspect alone. */
+function summarize(networks: Readonly<Record<string, EndpointSettings>>): Readonly<Record<string, EndpointSettings>> {
+  return Object.fromEntries(
+    Object.entries(networks).map(([name, settings]) => [name, { ...settings, Aliases: null, DNSNames: null }]),
+  );
 }
 
 /** Of what runs. */

@@ -22,7 +22,7 @@ export async function pruneContainers(
   for (const { id } of doomed) {
     try {
       const { writableBytes } = await room.deps.snapshots.usage(id);
-      await removeContainer(room, id, { force: false, link: false });
+      await removeContainer(room, id, { force: false });
       deleted.push(id);
       bytes += writableBytes;
     } catch (error) {

@@ -20,14 +20,12 @@ const startPatienceMs = 10_000;
 
 /**
  * @throws Conflict running and not forced, or being removed already
- * @throws System   link: the default name is no link
  */
 export async function removeContainer(
   room: Room,
   id: ContainerId,
-  options: { readonly force: boolean; readonly link: boolean },
+  options: { readonly force: boolean },
 ): Promise<void> {
-  if (options.link) throw new EngineError("System", "Conflict, cannot remove the default link name of the container");
   const container = room.get(id);
   const { name } = container.record;
   {

@@ -10,6 +10,8 @@ export function resolveContainer(room: Room, nameOrId: string): ContainerId {
   if (exact !== undefined) return exact.id;
   const named = room.names.get(nameOrId.startsWith("/") ? nameOrId.slice(1) : nameOrId);
   if (named !== undefined && room.containers.has(named)) return named;
+  const linked = linkedBy(room, nameOrId);
+  if (linked !== undefined) return linked;
   const found = /^[0-9a-f]{1,64}$/.test(nameOrId)
     ? [...room.containers.keys()].filter((id) => id.startsWith(nameOrId))
     : [];
@@ -22,6 +24,15 @@ export function resolveContainer(room: Room, nameOrId: string): ContainerId {
     );
   }
   return only;
+}
+
+/** "web/db": the container that web is linked to as db. */
+function linkedBy(room: Room, name: string): ContainerId | undefined {
+  const [parent = "", alias = "", ...rest] = name.replace(/^\//, "").split("/");
+  const holder = alias === "" || rest.length > 0 ? undefined : room.names.get(parent);
+  const links = holder === undefined ? [] : (room.containers.get(holder)?.record.hostConfig.Links ?? []);
+  const id = links.find((link) => link.endsWith(`:${alias}`))?.split(":")[0];
+  return room.containers.get(id as ContainerId)?.id;
 }
 
 /** The ids in "container:<name or id>" modes are fixed at create, as dockerd does. */

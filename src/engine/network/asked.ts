@@ -81,11 +81,7 @@ export function askedNetworks(room: NetworkRoom, request: Asking): readonly Aske
 
 /** @throws Forbidden a configuration for other networks; System its set-up on the host failed */
 export function refuseUnusable(room: NetworkRoom, network: NetworkRecord): void {
-  if (network.configOnly)
-    throw new EngineError(
-      "Forbidden",
-      `${network.name} is a configuration-only network: nothing can be connected to it`,
-    );
+  if (network.configOnly) throw new EngineError("Forbidden", "cannot create endpoint on configuration-only network");
   const broken = room.broken.get(network.id);
   if (broken !== undefined)
     throw new EngineError(broken.kind, `network ${network.name} could not be set up: ${broken.message}`);

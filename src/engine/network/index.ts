@@ -22,7 +22,7 @@ export { createNetworks } from "./networks.ts";
 export { mergeHosts } from "./hosts-file.ts";
 export { renderPortSummaries } from "./ports/index.ts";
 export { parseBip } from "./choose-subnet.ts";
-export { type AddressPoolConfig, complainAboutPool, parseAddress, parseCidr } from "./ipam/index.ts";
+export { type AddressPoolConfig, complainAboutPool, parseCidr } from "./ipam/index.ts";
 
 /** How a container is connected: decided, addresses and ports reserved by the rows in `changes`. */
 export interface Connection {
@@ -72,6 +72,8 @@ export interface ConnectedNetwork {
   readonly id: NetworkId;
   readonly name: string;
   readonly driver: DriverName;
+  /** A configuration for other networks: nothing can be connected to it. */
+  readonly configOnly: boolean;
 }
 
 /** A container whose first process runs, or is paused. */

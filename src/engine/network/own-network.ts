@@ -46,11 +46,7 @@ function interfaceOf(room: NetworkRoom, request: NetworkRequest, endpoint: Endpo
   if (network === undefined) return undefined;
   const { DriverOpts } = settingsAsked(room, request, network);
   const link = room.driverOf(network).interfaceOf(network, endpoint, DriverOpts ?? {});
-  if (link === undefined) return undefined;
-  return {
-    ...link,
-    addresses: [...link.addresses, ...endpoint.linkLocal.map((ip) => `${ip}/${isIPv4(ip) ? 16 : 64}`)],
-  };
+  return link;
 }
 
 /** An endpoint on a bridge network as the firewall sees it. */

@@ -43,8 +43,8 @@ export function containerRoutes(engine: Engine): readonly Route[] {
     ...lifecycleRoutes(containers, of),
     route("DELETE", "/containers/{id}", async (exchange) => {
       const { query } = exchange;
-      const options = { force: query.bool("force"), volumes: query.bool("v"), link: query.bool("link") };
-      await containers.remove(of(exchange), options);
+      if (query.bool("link")) await containers.removeLink(param(exchange, "id"));
+      else await containers.remove(of(exchange), { force: query.bool("force"), volumes: query.bool("v") });
       sendEmpty(exchange, 204);
     }),
   ];

@@ -6,15 +6,18 @@ import { isDeviceName, type Options } from "./options.ts";
 const sysctlsKey = "com.docker.network.endpoint.sysctls";
 const nameKey = "com.docker.network.endpoint.ifname";
 
+function unrecognised(text: string): string {
+  return `unrecognised network interface sysctl '${text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`;
+}
+
 function parseSysctl(text: string): { readonly path: string; readonly value: string } | string {
   const at = text.indexOf("=");
-  if (at < 0) return `expected sysctl '${text}' to have format name=value`;
+  if (at < 0) return unrecognised(text);
   const parts = text.slice(0, at).trim().split(".");
   const [net, family = "", , name, leaf = ""] = parts;
-  if (net !== "net" || parts.length < 5 || parts.some((part) => !/^[\w-]+$/.test(part)))
-    return `expected sysctl '${text}' to have format net.X.Y.IFNAME.Z`;
+  if (net !== "net" || parts.length < 5 || parts.some((part) => !/^[\w-]+$/.test(part))) return unrecognised(text);
   if (parts.length > 5 || name !== "IFNAME" || leaf === "" || !["ipv4", "ipv6", "mpls"].includes(family))
-    return `unrecognised network interface sysctl '${text}'; represent 'net.X.Y.ethN.Z=V' as 'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'`;
+    return unrecognised(text);
   return { path: parts.join("/"), value: text.slice(at + 1) };
 }
 

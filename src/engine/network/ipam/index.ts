@@ -7,7 +7,6 @@ import type { IPAMConfig } from "../../../spec/docker/network.ts";
 
 export {
   type Address,
-  contains,
   type Family,
   lastOf,
   overlaps,
@@ -59,7 +58,7 @@ export interface Ipam {
    * An address of the network, the one asked for or the next; reserved until `free`.
    *
    * @param wanted "" for any
-   * @throws Conflict         the address asked for is taken ("Address already in use")
+   * @throws Forbidden        the address asked for is taken ("Address already in use")
    * @throws InvalidParameter it is in none of the network's subnets
    * @throws Unavailable      none is left
    */

@@ -152,7 +152,7 @@ test("an address is given to one at a time; asked for, taken and outside ones ar
   assert.deepEqual(ipam.allocate(id, 4, ""), { address: "10.5.0.2", prefix: 29, gateway: "10.5.0.1" });
   assert.equal(ipam.allocate(id, 4, "10.5.0.5").address, "10.5.0.5");
   for (const taken of ["10.5.0.1", "10.5.0.2", "10.5.0.3", "10.5.0.5", "10.5.0.0", "10.5.0.7"])
-    assert.throws(() => ipam.allocate(id, 4, taken), { kind: "Conflict", message: "Address already in use" });
+    assert.throws(() => ipam.allocate(id, 4, taken), { kind: "Forbidden", message: "Address already in use" });
   assert.throws(() => ipam.allocate(id, 4, "10.6.0.1"), {
     kind: "InvalidParameter",
     message: "no configured subnet contains IP address 10.6.0.1",

@@ -125,7 +125,7 @@ class AddressManager implements Ipam {
       const range = address && ranges.find(({ space }) => contains(space.subnet, address));
       if (address === undefined || range === undefined)
         throw new EngineError("InvalidParameter", `no configured subnet contains IP address ${wanted}`);
-      if (!range.space.take(address.value)) throw new EngineError("Conflict", "Address already in use");
+      if (!range.space.take(address.value)) throw new EngineError("Forbidden", "Address already in use");
       return renderAllocation(range, address.value);
     }
     for (const range of ranges) {
