@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "dns.h"
+#include "nfnl.h"
 
 bool dns_is_query(const uint8_t *m, size_t size) { return size >= DNS_HEADER && size <= DNS_MESSAGE_MAX && (m[2] & 0x80) == 0; }
 

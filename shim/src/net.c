@@ -14,6 +14,7 @@
 #include <linux/netlink.h>
 
 #include "net.h"
+#include "nfnl.h"
 
 enum { ANNOUNCE_MS = 10, ANNOUNCE_TRIES = 8 }; // the pause doubles
 

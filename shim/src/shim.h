@@ -288,20 +288,6 @@ void net_end(struct shim *);
 /** And the host ends of veth pairs. */
 void net_remove(struct shim *);
 
-// ---- nfnl.c: nft over netlink, no process ----
-
-/**
- * Adds (or deletes) elements, in one transaction where it can: lines `family set keyhex[ datahex]` of the tables named gantry in the
- * current network namespace. A table or set that is missing, an element to delete that is not there: no error.
- */
-bool nfnl_elements(const char *lines, bool add, char reason[REASON_SIZE]);
-/** In the current network namespace: what is sent to 127.0.0.11:53 goes to these ports of 127.0.0.11, and comes back from 53. Stateless. */
-bool nfnl_redirect_dns(uint16_t udp_port, uint16_t tcp_port, char reason[REASON_SIZE]);
-/** A netlink socket that hears of changed rules, or −1. */
-int nfnl_watch(void);
-/** Reads what has come. True: a table, chain, rule or set of ours was made or deleted, by whomever; elements do not count. */
-bool nfnl_changed(int fd);
-
 // ---- ports.c: listeners on the host for published ports, served by a child process ----
 
 /**

@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "nfnl.h"
 #include "shim.h"
 
 enum { RULES_PAUSE_MS = 50 };
