@@ -9,9 +9,8 @@ import type { Link } from "../links.ts";
 import type { DriverName, Endpoint, NetworkRecord } from "../record.ts";
 
 export { defaultBridge } from "./bridge.ts";
-export { type BridgeOptions, parseBridgeOptions } from "./bridge-options.ts";
 export { createDrivers } from "./drivers.ts";
-export { complainAboutEndpointOptions, endpointSysctls } from "./endpoint-options.ts";
+export { complainAboutEndpointOptions } from "./endpoint-options.ts";
 export { findStaleDevices, removeDevice } from "./stale.ts";
 
 /** A network that somebody wants, before its subnets are chosen. */
