@@ -17,9 +17,6 @@ function run(name: string, body: Json = {}, start: Partial<Step> = {}): readonly
   ];
 }
 
-/** Where dockerd says 403. */
-const taken = { ours: { status: 409, why: "an address that is in use is a conflict" } } as const;
-
 const members: readonly Step[] = [
   ...run("web", {
     ExposedPorts: { "80/tcp": {}, "81/tcp": {}, "82/udp": {}, "83/tcp": {}, "90/tcp": {} },
@@ -65,7 +62,7 @@ const members: readonly Step[] = [
       ours: {
         status: 409,
         message:
-          "failed to set up container networking: Bind for 127.0.0.1:8080 failed: port is already allocated (by container web)",
+          "failed to set up container networking: driver failed programming external connectivity on endpoint clash (<id>): Bind for 127.0.0.1:8080 failed: port is already allocated (by container web)",
         why: "a fault of the client is no 5xx, and the holder is named",
       },
     },
@@ -74,23 +71,15 @@ const members: readonly Step[] = [
     name: "state of one whose port is taken",
   }),
   del("/containers/clash"),
-  ...run(
-    "taken",
-    {
-      HostConfig: { NetworkMode: "plain" },
-      NetworkingConfig: { EndpointsConfig: { plain: { IPAMConfig: { IPv4Address: "10.201.0.80" } } } },
-    },
-    taken,
-  ),
+  ...run("taken", {
+    HostConfig: { NetworkMode: "plain" },
+    NetworkingConfig: { EndpointsConfig: { plain: { IPAMConfig: { IPv4Address: "10.201.0.80" } } } },
+  }),
   del("/containers/taken"),
-  ...run(
-    "gateway",
-    {
-      HostConfig: { NetworkMode: "plain" },
-      NetworkingConfig: { EndpointsConfig: { plain: { IPAMConfig: { IPv4Address: "10.201.0.1" } } } },
-    },
-    taken,
-  ),
+  ...run("gateway", {
+    HostConfig: { NetworkMode: "plain" },
+    NetworkingConfig: { EndpointsConfig: { plain: { IPAMConfig: { IPv4Address: "10.201.0.1" } } } },
+  }),
   del("/containers/gateway"),
   post("/networks/full/connect", {
     Container: "web",
@@ -98,7 +87,6 @@ const members: readonly Step[] = [
       Aliases: ["w"],
       GwPriority: 7,
       IPAMConfig: { IPv4Address: "10.202.7.7", IPv6Address: "fd00:202::7", LinkLocalIPs: ["169.254.7.7"] },
-      MacAddress: "02:00:00:00:00:07",
       DriverOpts: { "com.docker.network.endpoint.sysctls": "net.ipv4.conf.IFNAME.log_martians=1" },
     },
   }),

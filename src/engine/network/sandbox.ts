@@ -1,6 +1,7 @@
 // A container's network as a whole: which networks have its default routes, and its published ports.
 
 import { existsSync } from "node:fs";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import { bridgeKeys } from "./drivers/bridge-options.ts";
 import { chooseGateways } from "./gateways.ts";
 import type { NetworkRequest } from "./index.ts";
@@ -53,16 +54,29 @@ function planPorts(
     return [];
   }
   if (before.length > 0) return before;
-  return room.parts.ports.reserve({
-    containerId: id,
-    containerName: name,
-    bindings,
-    exposed: Object.keys(config.ExposedPorts ?? {}),
-    publishAll,
-    defaultHostIp:
-      room.records.get(outward.networkId)?.options[bridgeKeys.hostBinding] ?? room.deps.config.defaultHostIp,
-    families: [...(ip4 === undefined ? [] : [4 as const]), ...(hostHasIpv6() ? [6 as const] : [])],
-  });
+  return programming(name, outward, () =>
+    room.parts.ports.reserve({
+      containerId: id,
+      containerName: name,
+      bindings,
+      exposed: Object.keys(config.ExposedPorts ?? {}),
+      publishAll,
+      defaultHostIp:
+        room.records.get(outward.networkId)?.options[bridgeKeys.hostBinding] ?? room.deps.config.defaultHostIp,
+      families: [...(ip4 === undefined ? [] : [4 as const]), ...(hostHasIpv6() ? [6 as const] : [])],
+    }),
+  );
+}
+
+/** Ports that cannot be had are told as dockerd tells it, with the endpoint that wanted them. */
+function programming<T>(name: string, { id }: Endpoint, reserve: () => T): T {
+  try {
+    return reserve();
+  } catch (error) {
+    if (!isEngineError(error)) throw error;
+    const text = `driver failed programming external connectivity on endpoint ${name} (${id}): ${error.message}`;
+    throw new EngineError(error.kind, text, { cause: error });
+  }
 }
 
 /** Without IPv6 in the host's kernel nothing can be published there. */
