@@ -18,6 +18,7 @@ import {
 } from "./listing.ts";
 import { networkRules } from "./network-rules.ts";
 import {
+  chainsOf,
   planTables,
   renderAddElements,
   renderAddNetwork,
@@ -153,23 +154,24 @@ class NftFirewall implements Firewall {
 
   addNetwork(network: FirewallNetwork): Promise<void> {
     return this.#inOrder(async () => {
-      const { chains } = networkRules(network);
+      const input = renderAddNetwork(network);
       this.#removed.delete(network.id);
       this.#added.set(network.id, network);
       try {
-        const { exitCode } = await tryRun(["nft", "-f", "-"], { input: renderAddNetwork(network) });
+        const { exitCode } = await tryRun(["nft", "-f", "-"], { input });
         if (exitCode !== 0 || this.#written === undefined) return await this.#replace();
       } catch (error) {
         this.#added.delete(network.id);
         throw error;
       }
-      for (const { name, rules } of chains) {
-        this.#written.set(
-          `inet ${name}`,
-          rules.map(({ comment }) => comment),
-        );
-        this.#seen.delete(`inet ${name}`);
-      }
+      for (const { family, chains } of chainsOf(network))
+        for (const { name, rules } of chains) {
+          this.#written.set(
+            `${family} ${name}`,
+            rules.map(({ comment }) => comment),
+          );
+          this.#seen.delete(`${family} ${name}`);
+        }
     });
   }
 

@@ -3,7 +3,7 @@
 import { endpointElements, portElements, renderElement } from "./elements.ts";
 import type { FirewallElement, FirewallNetwork, FirewallState } from "./index.ts";
 import { networkRules } from "./network-rules.ts";
-import { type Chain, type Table, bridgeTable, inetTable } from "./tables.ts";
+import { type Chain, type Table, apartChains, bridgeTable, inetTable } from "./tables.ts";
 
 /** Both tables as data: constant part and networks. */
 export interface Plan {
@@ -49,7 +49,15 @@ export function planTables(state: FirewallState): Plan {
   const own = stateElements(state);
   for (const element of own.values()) add(`${element.family} ${element.set}`, renderElement(element));
   const chains = networks.flatMap((network) => network.chains);
-  return { tables: [{ ...inetTable, chains: [...chains, ...inetTable.chains] }, bridgeTable], elements, own };
+  const apart = state.networks.every(({ icc }) => icc) ? [] : apartChains;
+  return {
+    tables: [
+      { ...inetTable, chains: [...chains, ...inetTable.chains] },
+      { ...bridgeTable, chains: [...bridgeTable.chains, ...apart] },
+    ],
+    elements,
+    own,
+  };
 }
 
 function renderRule({ text, comment }: Chain["rules"][number]): string {
@@ -90,15 +98,25 @@ export function renderTables(state: FirewallState): string {
   return renderPlan(planTables(state));
 }
 
+/** Chains that a network needs, by family; those of the bridge table are all networks' with icc=false, and stay until all is replaced. */
+export function chainsOf(network: FirewallNetwork): readonly Pick<Table, "family" | "chains">[] {
+  return [
+    { family: "inet", chains: networkRules(network).chains },
+    { family: "bridge", chains: network.icc ? [] : apartChains },
+  ];
+}
+
 /** Adds a network, or makes its chains again. */
 export function renderAddNetwork(network: FirewallNetwork): string {
-  const { chains, elements } = networkRules(network);
+  const { elements } = networkRules(network);
   return [
-    ...chains.flatMap(({ name, rules }) => [
-      `add chain inet gantry ${name}`,
-      `flush chain inet gantry ${name}`,
-      ...rules.map((each) => `add rule inet gantry ${name} ${renderRule(each)}`),
-    ]),
+    ...chainsOf(network).flatMap(({ family, chains }) =>
+      chains.flatMap(({ name, hook, rules }) => [
+        `add chain ${family} gantry ${name}${hook === undefined ? "" : ` { ${hook} }`}`,
+        `flush chain ${family} gantry ${name}`,
+        ...rules.map((each) => `add rule ${family} gantry ${name} ${renderRule(each)}`),
+      ]),
+    ),
     ...elements.map(({ set, text }) => `add element inet gantry ${set} { ${text} }`),
     "",
   ].join("\n");

@@ -236,22 +236,41 @@ export const bridgeTable: Table = {
       name: "prerouting",
       hook: "type filter hook prerouting priority filter; policy accept;",
       rules: [
-        // Where br_netfilter leads a published port back within the bridge, the frame was for the host's MAC here and is for the member's
-        // in forward: only then does one with a member's MAC get there, and the inet table decides about it.
-        rule(`${containerPort} iifname @apart ether daddr @apart_macs drop`, "icc=false: only published ports"),
+        rule(`${containerPort} ether type ip goto guard_ip4`, "from containers: own addresses only"),
         rule(
-          `${containerPort} ether type vmap { ip : goto guard_ip4, ip6 : goto guard_ip6, arp : goto guard_arp }`,
+          `${containerPort} ether type vmap { ip6 : goto guard_ip6, arp : goto guard_arp }`,
           "from containers: own addresses only",
         ),
         rule(`${containerPort} goto guard_other`, "from containers: no other protocols, no VLAN tags"),
       ],
     },
-    {
-      name: "forward",
-      hook: "type filter hook forward priority filter; policy accept;",
-      rules: [
-        rule('oifname "gveth*" iifname @apart ether daddr != @apart_macs drop', "icc=false: what is for all members"),
-      ],
-    },
   ],
 };
+
+/**
+ * Of the bridge table, while there is a network with icc=false: a frame between other networks' containers does not pay for it. Where
+ * br_netfilter leads a published port back within the bridge, the frame is for the host's MAC at first and for the member's in forward:
+ * only then does one for a member's MAC get there, and the inet table decides about it.
+ */
+export const apartChains: readonly Chain[] = [
+  {
+    name: "apart_in",
+    hook: "type filter hook prerouting priority filter - 1; policy accept;",
+    rules: [
+      rule(
+        `${containerPort} iifname @apart ether daddr @apart_macs drop`,
+        "icc=false: members only reach published ports",
+      ),
+    ],
+  },
+  {
+    name: "apart_through",
+    hook: "type filter hook forward priority filter; policy accept;",
+    rules: [
+      rule(
+        'oifname "gveth*" iifname @apart ether daddr != @apart_macs drop',
+        "icc=false: nothing that is for all members",
+      ),
+    ],
+  },
+];
