@@ -50,9 +50,10 @@ export class NetworkRoom {
 
   /** By name, id, or unique prefix of an id. @throws NotFound; InvalidParameter for an ambiguous prefix */
   find(nameOrId: string): NetworkRecord {
+    const exact =
+      this.records.get(nameOrId as NetworkId) ?? this.records.values().find(({ name }) => name === nameOrId);
+    if (exact !== undefined && !this.unfinished.has(exact.id)) return exact;
     const all = [...this.records.values()].filter(({ id }) => !this.unfinished.has(id));
-    const exact = all.find(({ id, name }) => name === nameOrId || id === nameOrId);
-    if (exact !== undefined) return exact;
     const found = nameOrId === "" ? [] : all.filter(({ id }) => id.startsWith(nameOrId));
     const [first] = found;
     if (found.length > 1)
