@@ -14,7 +14,7 @@ const context: FilterContext = {
   imageOf: async (reference) => (reference === "busybox" ? record.imageId : undefined),
   statusOf: ({ state }) => state.status,
   networksOf: () => ["bridge", networkId],
-  publishedBy: () => [{ containerPort: 81, protocol: "tcp" }],
+  publishedBy: () => [{ hostPort: 81, protocol: "tcp" }],
 };
 
 function filters(entries: Record<string, readonly string[]>): Map<string, readonly string[]> {

@@ -20,7 +20,7 @@ export interface FilterContext {
   /** Ids and names of the networks of a container. */
   networksOf(record: ContainerRecord): readonly string[];
   /** The ports of the host that lead to a container. */
-  publishedBy(record: ContainerRecord): readonly { readonly containerPort: number; readonly protocol: string }[];
+  publishedBy(record: ContainerRecord): readonly { readonly hostPort: number; readonly protocol: string }[];
 }
 
 type Predicate = (record: ContainerRecord) => boolean;
@@ -136,7 +136,7 @@ async function parseOne(key: string, values: readonly string[], context: FilterC
     case "publish": {
       const ports = new Set(values.flatMap((value) => parsePorts("publish", value)));
       return (record) =>
-        context.publishedBy(record).some(({ containerPort, protocol }) => ports.has(`${containerPort}/${protocol}`));
+        context.publishedBy(record).some(({ hostPort, protocol }) => ports.has(`${hostPort}/${protocol}`));
     }
     case "expose": {
       const ports = new Set(values.flatMap((value) => parsePorts("expose", value)));
