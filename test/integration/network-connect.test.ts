@@ -411,6 +411,34 @@ test("network events name the container, at start, at the end, and at each chang
   );
 });
 
+test("published ports follow the network that leads outside: none on an internal one, then one, then the other", async () => {
+  await using daemon = await startWithImage();
+  await daemon.dockerOk(["network", "create", "--internal", "inside"]);
+  for (const name of ["one", "two"]) await daemon.dockerOk(["network", "create", name]);
+  const script = "while true; do echo served | nc -l -p 80; done";
+  const ports = ["-p", "18080:80"];
+  await daemon.dockerOk(["run", "-d", "--name", "web", "--network", "inside", ...ports, "busybox", "sh", "-c", script]);
+  const fetch = async (address: string): Promise<string> =>
+    (await daemon.inNamespace(["/bin/busybox", "nc", "-w", "2", address, "18080"])).stdout.trim();
+  const published = async (): Promise<string> => daemon.dockerOk(["port", "web"]);
+  assert.equal(await published(), "");
+  assert.equal(await fetch("127.0.0.1"), "");
+  await daemon.dockerOk(["network", "connect", "one", "web"]);
+  assert.match(await published(), /^80\/tcp -> 0\.0\.0\.0:18080/);
+  assert.equal(await fetch("127.0.0.1"), "served");
+  // Another container cannot have it now, and can when it is let go.
+  const clash = await daemon.docker(["run", "--name", "late", ...ports, ...asleep]);
+  assert.match(clash.stderr, /port is already allocated.*web/);
+  await daemon.dockerOk(["network", "connect", "two", "web"]);
+  await daemon.dockerOk(["network", "disconnect", "one", "web"]);
+  await daemon.restart();
+  assert.equal(await fetch("127.0.0.1"), "served");
+  await daemon.dockerOk(["network", "disconnect", "two", "web"]);
+  assert.equal(await published(), "");
+  await daemon.dockerOk(["start", "late"]);
+  await healthy(daemon);
+});
+
 test("a daemon that is killed at any step of a change leaves what its next start makes true", async () => {
   await using daemon = await startWithImage({ fromSource: true });
   await daemon.dockerOk(["network", "create", "--subnet", "10.61.0.0/24", "one"]);
