@@ -50,7 +50,7 @@ const maps =
 /** The empty value of a member that may be left out; undefined for what is no member at all. */
 export function zeroOf(path: string): unknown {
   if (maps.test(path)) return noValue;
-  return zeros.get(path) ?? zerosWithin.find(([pattern]) => pattern.test(path))?.[1];
+  return zeros.has(path) ? zeros.get(path) : zerosWithin.find(([pattern]) => pattern.test(path))?.[1];
 }
 
 const pointers = new Set(["OomKillDisable", "PidsLimit", "IPAMConfig", "Init", "Health", "Healthcheck", "StopTimeout"]);
