@@ -19,9 +19,9 @@ export function connectContainer(room: NetworkRoom, request: NetworkRequest): Co
   if (mode.kind === "container") {
     if (request.joined === undefined)
       throw new EngineError("System", "no namespace to join was given for network mode container:");
-    return { network: { kind: "join", path: request.joined }, changes: [], addresses: [] };
+    return { network: { kind: "join", path: request.joined }, changes: [] };
   }
-  if (request.config.NetworkDisabled === true) return { network: { kind: "none" }, changes: [], addresses: [] };
+  if (request.config.NetworkDisabled === true) return { network: { kind: "none" }, changes: [] };
   // What an earlier start left that was never committed.
   releaseContainer(room, request.id);
   try {
@@ -38,13 +38,12 @@ function reserve(room: NetworkRoom, request: NetworkRequest): Connection {
   const endpoints = asked.map((one) => makeEndpoint(room, request, one));
   const changes: Change[] = endpoints.map((endpoint) => ({ insert: "endpoints", row: renderEndpointRow(endpoint) }));
   if (asked.some(({ network }) => room.driverOf(network).joins === "host"))
-    return { network: { kind: "host" }, changes, addresses: [] };
+    return { network: { kind: "host" }, changes };
   const sandbox = makeSandbox(room, request);
   changes.push({ put: "sandboxes", row: renderSandboxRow(sandbox) });
   publishNames(room, request);
   return {
     network: planOwnNetwork(room, request),
     changes,
-    addresses: endpoints.flatMap(({ ip, ip6 }) => [ip, ip6]).filter((address) => address !== ""),
   };
 }

@@ -29,8 +29,6 @@ export interface Connection {
   readonly network: ShimNetwork;
   /** Rows to write in the caller's transaction. */
   readonly changes: readonly Change[];
-  /** The container's own, without prefix, in the order of its interfaces. */
-  readonly addresses: readonly string[];
 }
 
 /** A container on the default bridge that another one is linked to (`--link`). */

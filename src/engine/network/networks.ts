@@ -6,7 +6,7 @@ import type { ContainerId, NetworkId } from "../../base/ids.ts";
 import type { ContainerConfig, EndpointSettings, HostConfig, NetworkingConfig } from "../../spec/docker/container.ts";
 import type { CreateNetworkRequest, Filters } from "../api/ports.ts";
 import type { Change } from "../store/index.ts";
-import { networkNamed } from "./asked.ts";
+import { networkNamed, settingsAsked } from "./asked.ts";
 import { joinNetwork, leaveNetwork } from "./change.ts";
 import { checkNetworks, type NetworkFinding } from "./check.ts";
 import { connectContainer } from "./connect.ts";
@@ -27,7 +27,6 @@ import { pruneNetworks } from "./prune.ts";
 import { releaseContainer } from "./release.ts";
 import { removeNetwork } from "./remove.ts";
 import { NetworkRoom } from "./room.ts";
-import { settingsAsked } from "./asked.ts";
 import { networkSettings } from "./settings.ts";
 import { setUpNetworks } from "./set-up.ts";
 import { complainAboutEndpoint, validateNetwork } from "./validate.ts";
@@ -61,7 +60,7 @@ function firewallState(room: NetworkRoom): FirewallState {
     endpoints: [...room.endpoints.values()].filter(({ networkId }) => filtered.has(networkId)).map(firewallEndpoint),
     ports: [...room.sandboxes.values()]
       .filter(({ ports }) => ports.length > 0)
-      .flatMap((sandbox) => firewallPorts(room.endpointsOf(sandbox.containerId), sandbox))
+      .flatMap((sandbox) => firewallPorts(room, room.endpointsOf(sandbox.containerId), sandbox))
       .filter(({ networkId }) => filtered.has(networkId)),
   };
 }
