@@ -55,13 +55,23 @@ export function firewallEndpoint({ networkId, hostInterface, mac, ip, ip6, linkL
 }
 
 /** The published ports that the kernel can lead to the container, with the addresses that they lead to. */
-export function firewallPorts(endpoints: readonly Endpoint[], sandbox: Sandbox): readonly FirewallPort[] {
+export function firewallPorts(
+  room: NetworkRoom,
+  endpoints: readonly Endpoint[],
+  sandbox: Sandbox,
+): readonly FirewallPort[] {
+  const bridgesBut = (id: string): readonly string[] =>
+    endpoints
+      .filter(({ networkId, hostInterface }) => networkId !== id && hostInterface !== "")
+      .flatMap(({ networkId }) => room.records.get(networkId)?.interface ?? []);
   return sandbox.ports.flatMap((port) => {
     const ip4 = isIPv4(port.hostIp);
     const networkId = ip4 ? sandbox.gatewayNetwork : sandbox.gatewayNetwork6;
     const endpoint = endpoints.find((candidate) => candidate.networkId === networkId);
     const address = (ip4 ? endpoint?.ip : endpoint?.ip6) ?? "";
-    return networkId === "" || address === "" ? [] : [{ ...port, networkId, address }];
+    return networkId === "" || address === ""
+      ? []
+      : [{ ...port, networkId, address, otherBridges: bridgesBut(networkId) }];
   });
 }
 
@@ -90,7 +100,7 @@ function elementsOf(
     const network = filtered(endpoint.networkId);
     return network === undefined ? [] : endpointElements(network, firewallEndpoint(endpoint));
   });
-  const ports = sandbox === undefined ? [] : firewallPorts(endpoints, sandbox);
+  const ports = sandbox === undefined ? [] : firewallPorts(room, endpoints, sandbox);
   const published = ports.flatMap((port) => {
     const network = filtered(port.networkId);
     return network === undefined ? [] : portElements(network, port);

@@ -44,6 +44,7 @@ class NftFirewall implements Firewall {
   #tail: Promise<unknown> = Promise.resolve();
   #look: NodeJS.Timeout | undefined;
   #closed = false;
+  #warned = false;
   /** undefined: never written. */
   #written: Map<string, readonly string[] | undefined> | undefined;
   #seen = new Map<string, string>();
@@ -87,9 +88,17 @@ class NftFirewall implements Firewall {
     await this.#addLate();
     for (const delayMs of settleAfterMs) this.#later(delayMs, () => this.#inOrder(() => this.#settle()));
     // A start does not wait for another nft.
-    this.#inOrder(() => this.#adopt()).catch((error: unknown) =>
+    this.#inOrder(() => this.#adopt().then(() => this.#warn())).catch((error: unknown) =>
       this.#deps.logger.warn("cannot list the engine's nft tables", { error: messageOf(error) }),
     );
+  }
+
+  /** Once: what of the host is in the containers' way. */
+  async #warn(): Promise<void> {
+    if (this.#warned) return;
+    this.#warned = true;
+    const { stdout } = await tryRun(["nft", "list", "chains"]);
+    for (const advice of parseForeignDrops(stdout)) this.#deps.logger.warn(advice);
   }
 
   /** Learns how nft words what was just written. */
