@@ -11,7 +11,7 @@
 
 #include "dns.h"
 
-enum { IDLE_MAX_MS = 10000, SWEEP_MS = 1000, UNSENT_MAX = 256 * 1024, ACCEPTS_PER_TURN = 16 };
+enum { IDLE_MAX_MS = 10000, SWEEP_MS = 1000, FULL_MS = 100, UNSENT_MAX = 256 * 1024, ACCEPTS_PER_TURN = 16 };
 
 static void drop(struct dns_conn *c) {
   struct dns *d = c->dns;
@@ -191,8 +191,13 @@ void dns_accept(struct source *source, uint32_t events) {
   (void)events;
   for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
     int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) && d->conns != NULL) {
-      drop(longest_idle(d));
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+      if (d->conns != NULL) {
+        drop(longest_idle(d));
+        return;
+      }
+      loop_watch(&d->shim->loop, &d->listener, 0); // until the sweep: epoll tells of the waiting client again and again
+      loop_arm(&d->shim->loop, &d->sweep, FULL_MS);
       return;
     }
     if (fd < 0)
@@ -221,6 +226,7 @@ void dns_sweep(struct timer *t) {
   struct dns *d = (struct dns *)((char *)t - offsetof(struct dns, sweep));
   int64_t now = monotonic_ms();
   struct dns_conn *next;
+  loop_watch(&d->shim->loop, &d->listener, EPOLLIN);
   for (struct dns_conn *c = d->conns; c != NULL; c = next) {
     next = c->next;
     if (now - c->active_ms > IDLE_MAX_MS)

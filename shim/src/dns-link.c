@@ -161,7 +161,8 @@ static bool connect_link(struct dns *d) {
 
 static void retry(struct timer *t) {
   struct dns *d = (struct dns *)((char *)t - offsetof(struct dns, retry));
-  if (connect_link(d) || monotonic_ms() - d->away_ms >= AWAY_MAX_MS)
+  // Another question's attempt may have succeeded since.
+  if (d->link.fd >= 0 || connect_link(d) || monotonic_ms() - d->away_ms >= AWAY_MAX_MS)
     dns_resume(d);
   else
     loop_arm(&d->shim->loop, t, RETRY_MS);

@@ -286,7 +286,7 @@ void link_delete(int host, int inside, const struct link *link) {
   struct netlink_buffer b;
   bool pair = link->kind == LINK_VETH;
   int fd = pair ? host : inside;
-  struct ifinfomsg message = {.ifi_index = pair ? link->host_index : fd < 0 ? 0 : link_index(fd, link->name)};
+  struct ifinfomsg message = {.ifi_index = pair ? link->host_index : link->index};
   if (fd < 0 || message.ifi_index == 0)
     return;
   netlink_open_buffer(&b, memory, sizeof memory);

@@ -74,6 +74,7 @@ static bool make_links(struct net *n, const struct fields *f, int host, int insi
       return false;
     l->next = n->links;
     n->links = l;
+    l->index = link_index(inside, l->name);
     if (!link_configure(inside, &i, reason))
       return false;
   }

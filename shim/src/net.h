@@ -54,6 +54,7 @@ struct link {
   enum link_kind kind;
   char name[INTERFACE_NAME_SIZE];
   int host_index; // of a veth's host end, else 0
+  int index;      // in the namespace: who may, renames it there; 0: not found
   bool complete;  // made, configured and up; false where that has failed
   bool announced; // to its neighbours
   size_t size;

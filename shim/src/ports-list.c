@@ -200,6 +200,8 @@ void listeners_apply(struct server *server, char *text, struct ports_answer *ans
     while (gone < count && compare(&list[gone], &was) < 0)
       gone++;
     if (gone < count && compare(&list[gone], &was) == 0) {
+      if (memcmp(&was->target, &list[gone]->target, sizeof was->target) != 0)
+        udp_drop(server, was); // a client that goes on sending is led to whoever has the old address next
       was->target = list[gone]->target; // of connections from now on
       free(list[gone]);
       list[gone] = was;

@@ -84,10 +84,15 @@ static void control_ready(struct handle *h, uint32_t events) {
 static void drop_privileges(void) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
   struct __user_cap_data_struct data[2] = {{0}};
-  data[0].effective = data[0].permitted = 1u << CAP_NET_BIND_SERVICE;
+  if (syscall(SYS_capget, &header, data) != 0)
+    _exit(1);
+  uint32_t kept = data[0].permitted & 1u << CAP_NET_BIND_SERVICE; // a daemon without it can bind no low port either
+  memset(data, 0, sizeof data);
+  data[0].effective = data[0].permitted = kept;
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  syscall(SYS_capset, &header, data);
+  if (syscall(SYS_capset, &header, data) != 0)
+    _exit(1);
 }
 
 static void detach(struct shim *s, int control) {

@@ -107,6 +107,7 @@ static bool tell(struct ports *p, const char *lines, char reason[REASON_SIZE], i
   if (answer.error == 0)
     return true;
   *error = answer.error;
+  answer.reason[sizeof answer.reason - 1] = '\0';
   fail(reason, "%s", answer.reason);
   return false;
 }

@@ -286,6 +286,16 @@ test("datagrams: an answer comes from the address that was asked, each client ha
   assert.equal((await host.udp("127.0.0.1", 5399, "now")).text, "10.99.0.1 now");
 });
 
+test("a client that goes on sending is led to the new target, not to whoever has the old address", async () => {
+  await using driver = new Driver();
+  await inner.serveUdp(inner6, 53);
+  assert.equal(await driver.apply(line(5353, 53, "127.0.0.1", "udp")), "ok");
+  const local = 45_353;
+  assert.equal((await host.udp("127.0.0.1", 5353, "old", 1000, local)).text, "10.99.0.1 old");
+  assert.equal(await driver.apply(line(5353, 53, "127.0.0.1", "udp", inner6)), "ok");
+  assert.equal((await host.udp("127.0.0.1", 5353, "new", 1000, local)).text, "fd99::1 new");
+});
+
 test("more clients than sessions: the oldest make room", async () => {
   await using driver = new Driver();
   assert.equal(await driver.apply(line(5353, 53, "127.0.0.1", "udp")), "ok");

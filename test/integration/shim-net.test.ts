@@ -197,6 +197,10 @@ test("macvlan on a parent: made in the container's namespace, taken away from it
   await c.shim.setNetwork(own([link(4, "eth1")]));
   assert.deepEqual(Object.keys(addressesOf(c.pid)), ["eth1"]);
   ping(other.pid, "10.90.0.4");
+  inside(c.pid, "ip", "link", "set", "eth1", "down");
+  inside(c.pid, "ip", "link", "set", "eth1", "name", "kept");
+  await c.shim.setNetwork(own([]));
+  assert.deepEqual(Object.keys(addressesOf(c.pid)), [], "another name does not keep it");
   await endContainer(c);
   await endContainer(other);
   // The parent is free when the shim has left, not some time later.
@@ -248,6 +252,23 @@ test("a container that was spawned and never run can be changed, and abandoned w
   await c.shim.setNetwork(own([veth(0, 14), veth(1, 14)]));
   assert.equal(world.inNet("ip", "-o", "link").match(/gvnet/g)?.length, 2);
   await c.shim.abandon();
+  assert.doesNotMatch(world.inNet("ip", "-o", "link"), /gvnet/);
+});
+
+test("a container that takes its own network apart can be changed, and ends", async () => {
+  const c = await sleeping(own([veth(0, 16)], { gateway4: { interface: "eth0", via: "10.88.0.1" } }));
+  inside(c.pid, "ip", "link", "delete", "eth0");
+  await c.shim.setNetwork(own([veth(0, 16), veth(1, 16)], { gateway4: { interface: "eth0", via: "10.88.0.1" } }));
+  ping(c.pid, "10.89.0.1");
+  inside(c.pid, "ip", "link", "set", "eth1", "down");
+  inside(c.pid, "ip", "link", "set", "eth1", "name", "kept");
+  inside(c.pid, "ip", "link", "set", "lo", "down");
+  await assert.rejects(c.shim.setNetwork(own([veth(1, 16)], { gateway4: { interface: "eth1", via: "10.89.0.1" } })));
+  await c.shim.setNetwork(own([veth(0, 17)], { gateway4: { interface: "eth0", via: "10.88.0.1" } }));
+  assert.deepEqual(Object.keys(addressesOf(c.pid)), ["eth0"]);
+  ping(c.pid, "10.88.0.1");
+  inside(c.pid, "ip", "link", "delete", "eth0");
+  await endContainer(c);
   assert.doesNotMatch(world.inNet("ip", "-o", "link"), /gvnet/);
 });
 
