@@ -1,9 +1,11 @@
-// The relay's connection to the name server: one, whichever question's attempt made it. No privileges are needed.
+// The relay's connection to the name server: one, whichever question's attempt made it. And a client that cannot be accepted, as no
+// file may be opened: it waits without costing time. No privileges are needed.
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -54,8 +56,28 @@ int main(void) {
   expect(dns.link.fd == first, "the connection stays the same");
   expect(dns.udp.events == EPOLLIN, "questions are read again");
   expect(accepted(listener) == 1, "there is one connection");
-
   dns_link_close(&dns);
+
+  struct rlimit files, none;
+  int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  dns.listener = (struct source){.fd = listener, .ready = dns_accept};
+  dns.sweep.fire = dns_sweep;
+  loop_watch(&shim.loop, &dns.listener, EPOLLIN);
+  getrlimit(RLIMIT_NOFILE, &files);
+  none = files;
+  none.rlim_cur = 3;
+  setrlimit(RLIMIT_NOFILE, &none);
+  expect(connect(client, (struct sockaddr *)&dns.server, sizeof dns.server) == 0, "a client connects");
+  loop_turn(&shim.loop, idle, NULL);
+  expect(dns.listener.events == 0 && dns.sweep.armed, "where no file is left, the listener rests for a while");
+  setrlimit(RLIMIT_NOFILE, &files);
+  for (int i = 0; i < 10 && dns.conn_count == 0; i++)
+    loop_turn(&shim.loop, idle, NULL);
+  expect(dns.conn_count == 1, "and the client is accepted afterwards");
+  dns_conns_close(&dns);
+  loop_disarm(&shim.loop, &dns.sweep);
+  close(client);
+
   close(dns.udp.fd);
   close(listener);
   unlink(dns.server.sun_path);
