@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { type CliBench, hasDockerCli, startBench } from "../support/cli.ts";
+import { asGantry, type CliBench, hasDockerCli, startBench } from "../support/cli.ts";
 
 const skip = hasDockerCli() ? false : "no docker CLI 28 or newer on PATH to compare with";
 
@@ -32,15 +32,6 @@ after(async () => {
   await bench.gantry(["rm", "-f", "cmp-done", "cmp-up", "cmp-new"]);
   await bench[Symbol.asyncDispose]();
 });
-
-/** Docker's words with gantry's name. */
-function asGantry(text: string): string {
-  return text
-    .replaceAll("docker: ", "gantry: ")
-    .replaceAll(/'docker (?=\S)/g, "'gantry ")
-    .replaceAll(/Usage: {2}docker/g, "Usage:  gantry")
-    .replaceAll(/\bdocker (?=[a-z-]+\n)/g, "gantry ");
-}
 
 const filter = ["-f", "name=cmp-"];
 const lines: readonly (readonly string[])[] = [

@@ -26,6 +26,15 @@ export function hasDockerCli(): boolean {
   return Number(/version (\d+)\./.exec(stdout ?? "")?.[1] ?? 0) >= comparableDocker;
 }
 
+/** Docker's words with gantry's name. */
+export function asGantry(text: string): string {
+  return text
+    .replaceAll("docker: ", "gantry: ")
+    .replaceAll(/'docker (?=\S)/g, "'gantry ")
+    .replaceAll(/Usage: {2}docker/g, "Usage:  gantry")
+    .replaceAll(/\bdocker (?=[a-z-]+\n)/g, "gantry ");
+}
+
 /** An engine to talk to, and CLIs that talk to it. */
 export class CliBench implements AsyncDisposable {
   readonly host: string;
