@@ -57,19 +57,25 @@ function rewrite(path: string, found: string, wanted: string): void {
 }
 
 /**
- * Does what gives a container another address or another name; the hosts files of those that are linked to it follow.
+ * Does what gives a container another address or another name; the hosts files of those that are linked to it follow. Fails as the
+ * change does and never for their sake: the end of a run must not wait for another container's file.
  */
 export async function withLinkedFiles<T>(room: Room, id: ContainerId, change: () => Promise<T>): Promise<T> {
   const parents = parentsOf(room, id);
-  const look = async (record: ContainerRecord): Promise<NetworkFiles> =>
-    room.deps.networks.files(networkRequest(room, record));
+  const look = (record: ContainerRecord): Promise<NetworkFiles | undefined> =>
+    room.deps.networks.files(networkRequest(room, record)).catch((error: unknown) => {
+      const fields = { container: record.id, error: messageOf(error) };
+      room.deps.logger.error("the hosts file of a linked container could not be brought up to date", fields);
+      return undefined;
+    });
   const before = await Promise.all(parents.map(look));
   const result = await change();
   for (const [index, parent] of parents.entries()) {
     const was = before[index];
     const now = room.containers.get(parent.id)?.record;
     if (was === undefined || now?.state.init === undefined) continue;
-    updateNetworkFiles(room, parent.id, was, await look(now));
+    const files = await look(now);
+    if (files !== undefined) updateNetworkFiles(room, parent.id, was, files);
   }
   return result;
 }

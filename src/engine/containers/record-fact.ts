@@ -20,6 +20,7 @@ export async function recordFact(
     await room.commit(container, record, changes);
   } catch (error) {
     container.record = record;
+    room.owe(changes);
     room.deps.logger.error("a container's state could not be recorded", {
       container: record.id,
       state: record.state.status,

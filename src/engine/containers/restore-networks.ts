@@ -6,16 +6,12 @@ import { filePaths, writeNetworkFiles } from "./network-files.ts";
 import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
 
-/**
- * The networks of a container that runs: its names and ports are known again. Where a change was cut off, its shim is told how it
- * shall be, and its files follow.
- */
+/** Where a change was cut off, the shim is told how it shall be, and the files follow. */
 export async function restoreNetworks(room: Room, container: Container, changeCut: boolean): Promise<void> {
   const { networks, logger } = room.deps;
   const { record, task } = container;
   if (task === undefined) return;
   const request = networkRequest(room, record);
-  networks.adopt(request);
   const wanted = networks.wanted(request);
   if (!changeCut || wanted === undefined) return;
   try {

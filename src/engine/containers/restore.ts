@@ -25,6 +25,7 @@ import { lostExit } from "./lost-exit.ts";
 import { type ContainerRecord, parseContainerRow } from "./model.ts";
 import { finishRemoval, removeAfterwards } from "./remove.ts";
 import { restoreNetworks } from "./restore-networks.ts";
+import { networkRequest } from "./network-request.ts";
 import { planRestart } from "./restart-policy.ts";
 import type { Room } from "./room.ts";
 import { endShim, startOp } from "./start.ts";
@@ -52,6 +53,14 @@ export async function restoreContainers(room: Room): Promise<void> {
   const started = new Set(ops.filter(({ kind }) => kind === "start").map(({ subject }) => subject));
   const changes = ops.filter(({ kind }) => kind === "connection");
   const changed = new Set(changes.map(({ subject }) => subject));
+  // All names at once: no container may find another missing, and ask outside for it, because its shim answers later.
+  for (const { record } of room.containers.values()) {
+    try {
+      room.deps.networks.adopt(networkRequest(room, record));
+    } catch (error) {
+      logger.error("a container's names and ports are unknown", { container: record.id, error: messageOf(error) });
+    }
+  }
   await inParallel([...room.containers.values()], parallelShims, async (container) => {
     try {
       await restoreContainer(room, container, started.has(container.id));

@@ -83,6 +83,7 @@ export class Room {
   /** A shim has died before it could take its elements out of the firewall's sets: they are written anew. */
   elementsLost = false;
   readonly #background = new Set<Promise<void>>();
+  readonly #owed: Change[] = [];
   readonly #settled: { readonly opId: string; readonly subject: ContainerId }[] = [];
 
   constructor(deps: ContainersDeps, steps: (room: Room) => Steps) {
@@ -155,16 +156,31 @@ export class Room {
     setTimeout(() => this.inBackground("settle the journal", () => this.flushSettled()), 20).unref();
   }
 
+  /**
+   * Rows of endpoints that could not be deleted: they go before the next commit's own changes. While they stay, nobody else can have
+   * their addresses.
+   */
+  owe(changes: readonly Change[]): void {
+    this.#owed.push(...changes.filter((change) => "delete" in change && change.delete === "endpoints"));
+  }
+
+  /** A commit that is no container's record alone. */
+  commitRows(changes: readonly Change[], options?: { readonly freesSpace: boolean }): Promise<void> {
+    return this.#commitWithSettled(changes, options);
+  }
+
   async flushSettled(): Promise<void> {
     if (this.#settled.length > 0) await this.#commitWithSettled([], { freesSpace: true });
   }
 
   async #commitWithSettled(changes: readonly Change[], options?: { readonly freesSpace: boolean }): Promise<void> {
     const settled = this.#settled.splice(0);
+    const owed = this.#owed.splice(0);
     const deletes = settled.map(({ opId }): Change => ({ delete: "ops", key: opId }));
     try {
-      await this.deps.store.commit([...changes, ...deletes], options);
+      await this.deps.store.commit([...owed, ...changes, ...deletes], options);
     } catch (error) {
+      this.#owed.unshift(...owed);
       this.#settled.unshift(...settled);
       throw error;
     }

@@ -92,7 +92,7 @@ async function prepare(
   connection: Connection,
   onSpawned: (shim: Shim) => void,
 ): Promise<Shim> {
-  const { store, shims, specs } = room.deps;
+  const { shims, specs } = room.deps;
   const { id } = record;
   mkdirSync(room.runDir(id), { recursive: true, mode: 0o700 });
   mkdirSync(room.dataDir(id), { recursive: true, mode: 0o710 });
@@ -102,7 +102,7 @@ async function prepare(
 
   const intent = async (): Promise<void> => {
     const row = { id: startOp(id), kind: "start", subject: id, step: 0, payload: "" };
-    await store.commit([{ put: "ops", row }, ...connection.changes]);
+    await room.commitRows([{ put: "ops", row }, ...connection.changes]);
     await failpoint("container.start.intended");
   };
   const bundle = async (): Promise<void> => {
@@ -177,9 +177,12 @@ async function undoStart(
   // Committed, and an announcement failed: the container runs.
   if (container.task !== undefined) return;
   if (shim !== undefined) {
-    await endShim(shim).catch((failure: unknown) =>
-      logger.error("a shim could not be ended", { container: record.id, error: messageOf(failure) }),
-    );
+    // Dead before it could take its elements out of the firewall's sets.
+    if (isEngineError(error, "Unavailable")) room.elementsLost = true;
+    await endShim(shim).catch((failure: unknown) => {
+      room.elementsLost = true;
+      logger.error("a shim could not be ended", { container: record.id, error: messageOf(failure) });
+    });
   }
   await cleanRuntime(room, record).catch((failure: unknown) =>
     logger.error("what is left of a start could not be deleted", { container: record.id, error: messageOf(failure) }),
@@ -201,6 +204,7 @@ async function undoStart(
     cancelled ? { ...failed, state: { ...failed.state, exitCode: record.state.exitCode, error: "" } } : failed,
     [...networks.release(record.id), { delete: "ops", key: startOp(record.id) }],
   );
+  if (room.elementsLost) room.inBackground("writing the firewall anew", () => room.resyncFirewall());
   for (const { duplex } of container.clients) duplex.abandon();
   container.clients.clear();
   // Who waits for a restarting container's end has it now: there will be no other.

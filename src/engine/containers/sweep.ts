@@ -76,7 +76,9 @@ async function sweepEndpoints(room: Room): Promise<void> {
     changes.push({ delete: "endpoints", key });
   }
   for (const { container_id: key } of sandboxes) {
-    if (!hasTask(room, key as ContainerId)) changes.push({ delete: "sandboxes", key });
+    if (hasTask(room, key as ContainerId)) continue;
+    networks.release(key as ContainerId);
+    changes.push({ delete: "sandboxes", key });
   }
   if (changes.length === 0) return;
   await store.commit(changes, { freesSpace: true });

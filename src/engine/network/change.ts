@@ -10,7 +10,7 @@ import { publishNames } from "./names.ts";
 import { hasNameServer, planOwnNetwork } from "./own-network.ts";
 import { type Endpoint, type NetworkRecord, renderEndpointRow, renderSandboxRow, type Sandbox } from "./record.ts";
 import type { NetworkRoom } from "./room.ts";
-import { makeSandbox, restoreSandbox } from "./sandbox.ts";
+import { freePorts, makeSandbox, restoreSandbox } from "./sandbox.ts";
 
 interface Before {
   readonly network: ShimOwnNetwork;
@@ -70,7 +70,7 @@ export function joinNetwork(
   };
 }
 
-/** The addresses of the endpoint stay reserved until `finish`: the container has them until then. */
+/** The addresses of the endpoint, and the ports, stay reserved until `finish`: the container has them until then. */
 export function leaveNetwork(
   room: NetworkRoom,
   before: NetworkRequest,
@@ -98,7 +98,10 @@ export function leaveNetwork(
       network: planOwnNetwork(room, after),
       before: then.network,
       changes,
-      finish: () => freeAddresses(room, endpoint),
+      finish: () => {
+        freeAddresses(room, endpoint);
+        freePorts(room, then.sandbox);
+      },
       undo,
     };
   } catch (error) {

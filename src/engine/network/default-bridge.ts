@@ -59,13 +59,13 @@ export async function planDefaultBridge(room: NetworkRoom, record: NetworkRecord
   const before =
     record.interface === name && subnet !== undefined ? { subnet: subnet.subnet, gateway: subnet.gateway } : undefined;
   let address: BridgeAddress;
+  const stored = [...room.records.values()]
+    .filter(({ id }) => id !== record.id)
+    .flatMap(({ subnets }) => subnets.map(({ subnet: other }) => other));
+  // Node does not see the addresses of interfaces that are down.
+  const addresses = links.filter((other) => other.name !== name).flatMap((other) => other.addresses);
+  const used = [...readHostSubnets(name), ...addresses, ...stored];
   if (name === defaultBridge) {
-    const stored = [...room.records.values()]
-      .filter(({ id }) => id !== record.id)
-      .flatMap(({ subnets }) => subnets.map(({ subnet: other }) => other));
-    // Node does not see the addresses of interfaces that are down.
-    const addresses = links.filter((other) => other.name !== name).flatMap((other) => other.addresses);
-    const used = [...readHostSubnets(name), ...addresses, ...stored];
     const existing = link?.addresses.find(isIpv4);
     const held = room.membersOf(record.id).length > 0;
     address = chooseBridgeAddress({
@@ -93,7 +93,7 @@ export async function planDefaultBridge(room: NetworkRoom, record: NetworkRecord
     interface: name,
     enableIpv6: config.ipv6,
     subnetsAsked: false,
-    subnets: config.ipv6 ? [subnet4, planSubnet6(room, record)] : [subnet4],
+    subnets: config.ipv6 ? [subnet4, planSubnet6(room, record, used)] : [subnet4],
     options: defaultOptions(config, name),
   };
 }
@@ -103,7 +103,7 @@ const defaultGatewayKey4 = "DefaultGatewayIPv4";
 const defaultGatewayKey6 = "DefaultGatewayIPv6";
 
 /** --bip6 with --fixed-cidr-v6 in it; --fixed-cidr-v6 alone is the subnet; otherwise as before, or one of the pools. */
-function planSubnet6(room: NetworkRoom, record: NetworkRecord): NetworkSubnet {
+function planSubnet6(room: NetworkRoom, record: NetworkRecord, used: readonly string[]): NetworkSubnet {
   const { bip6, fixedCidr6, defaultGateway6 } = room.deps.config;
   const auxiliary: Readonly<Record<string, string>> =
     defaultGateway6 === undefined ? {} : { [defaultGatewayKey6]: defaultGateway6 };
@@ -129,7 +129,7 @@ function planSubnet6(room: NetworkRoom, record: NetworkRecord): NetworkSubnet {
     enableIpv6: true,
     config,
     gateway: true,
-    used: readHostSubnets(),
+    used,
   });
   // It is adopted with the whole record.
   ipam.forget(record.id);

@@ -102,13 +102,18 @@ test("what was rendered reads back the same", () => {
   assert.deepEqual(parseResolvConf(renderResolvConf(conf)), conf);
 });
 
-test("with the engine's name server the host's search and options stay, and ndots is 0 unless somebody says it", () => {
+test("with the engine's name server the host's search and options stay, and ndots is 0 unless the client says it", () => {
   const host = { nameservers: ["10.0.0.53"], search: ["corp"], options: ["rotate"] };
   assert.deepEqual(planInternalResolvConf(host, none), {
     nameservers: ["127.0.0.11"],
     search: ["corp"],
     options: ["rotate", "ndots:0"],
   });
+  assert.deepEqual(
+    planInternalResolvConf({ ...host, options: ["ndots:5", "rotate"] }, none).options,
+    ["rotate", "ndots:0"],
+    "the host's ndots would put its search domains before the containers' names",
+  );
   assert.deepEqual(planInternalResolvConf(host, { nameservers: ["1.2.3.4"], search: ["."], options: ["ndots:3"] }), {
     nameservers: ["127.0.0.11"],
     search: [],

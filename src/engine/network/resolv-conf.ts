@@ -67,10 +67,12 @@ export function hasNdots(options: readonly string[]): boolean {
 
 /**
  * What a container on a user-defined network gets: the engine's name server, which asks the others. Names of one label are the
- * engine's, so ndots is 0 unless somebody says otherwise; as dockerd.
+ * engine's, so ndots is 0 unless the client says otherwise. The host's ndots is for the host's names: with it a search domain would
+ * come before the engine's own names, and one that answers everything would stand for every container.
  */
 export function planInternalResolvConf(host: ResolvConf, asked: ResolvConf): ResolvConf {
-  const { search, options } = planResolvConf(host, asked, true);
+  const withoutNdots = { ...host, options: host.options.filter((option) => !hasNdots([option])) };
+  const { search, options } = planResolvConf(withoutNdots, asked, true);
   return {
     nameservers: [nameServerAddress],
     search,

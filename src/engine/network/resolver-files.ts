@@ -40,6 +40,6 @@ export function planServers(
   const host = readHostResolvConf();
   return {
     servers: asked.nameservers.length > 0 ? asked.nameservers : host.nameservers,
-    ndotsSet: hasNdots(asked.options.length > 0 ? asked.options : host.options),
+    ndotsSet: hasNdots(asked.options),
   };
 }

@@ -10,7 +10,8 @@ import type { Endpoint, Sandbox } from "./record.ts";
 import type { NetworkRoom } from "./room.ts";
 
 /**
- * Decides it anew of the endpoints that are in the room, and puts it there. Ports keep their numbers while there is a gateway.
+ * Decides it anew of the endpoints that are in the room, and puts it there. Ports keep their numbers while there is a gateway; those of
+ * a container that loses its last one stay reserved until `freePorts`.
  *
  * @throws what ports/ throws: Conflict a port in use, InvalidParameter, Unavailable; the sandbox is then what it was
  */
@@ -26,6 +27,12 @@ export function makeSandbox(room: NetworkRoom, request: NetworkRequest): Sandbox
   };
   room.sandboxes.set(id, sandbox);
   return sandbox;
+}
+
+/** Lets the ports go that a container no longer has: its shim listens on them no more. */
+export function freePorts(room: NetworkRoom, before: Sandbox): void {
+  const { containerId, ports } = before;
+  if (ports.length > 0 && room.sandboxes.get(containerId)?.ports.length === 0) room.parts.ports.release(containerId);
 }
 
 /** Puts a sandbox back that `makeSandbox` has replaced. */
@@ -49,10 +56,7 @@ function planPorts(
   const publishAll = hostConfig.PublishAllPorts === true;
   const wanted = publishAll || Object.keys(bindings).length > 0;
   const outward = ip4 ?? ip6;
-  if (!wanted || outward === undefined) {
-    if (before.length > 0) room.parts.ports.release(id);
-    return [];
-  }
+  if (!wanted || outward === undefined) return [];
   if (before.length > 0) return before;
   return programming(name, outward, () =>
     room.parts.ports.reserve({
