@@ -4,8 +4,9 @@ import type { Step } from "./client.ts";
 import { endpoints, masked, ports, shown } from "./network-views.ts";
 import { clientFault, create, del, get, image, type Json, pick, post } from "./steps.ts";
 
-function portLine({ IP, PublicPort, PrivatePort, Type }: Json): string {
-  return `${String(IP ?? "")}:${String(PublicPort ?? "")}->${String(PrivatePort)}/${String(Type)}`;
+function portLine(port: Json): string {
+  const { IP = "", PublicPort = "", PrivatePort, Type } = port as Readonly<Record<string, string | number | undefined>>;
+  return `${IP}:${PublicPort}->${PrivatePort}/${Type}`;
 }
 
 const sleep = { Image: image, Cmd: ["sleep", "1000"] };

@@ -21,7 +21,7 @@ export function shown(json: unknown): unknown {
 
 /** Names of the networks of a list, in order of the alphabet. */
 export function names(json: unknown): unknown {
-  return (json as readonly Json[]).map(({ Name }) => Name).sort();
+  return (json as readonly Json[]).map(({ Name }) => String(Name)).toSorted((a, b) => (a < b ? -1 : 1));
 }
 
 /** Endpoints of a container as inspect shows them. */

@@ -455,7 +455,7 @@ test("a daemon that is killed at any step of a change leaves what its next start
         await daemon.start();
         const { Networks } = (await inspect(daemon, "box")).NetworkSettings;
         const shown = Object.values(Networks).map((network) => `${String(network["IPAddress"])}/24`);
-        const real = (await addresses(daemon, "box")).map((line) => line.split(" ")[1]);
+        const real = (await addresses(daemon, "box")).map((line) => line.split(" ")[1] ?? "");
         assert.deepEqual(real.toSorted(), shown.toSorted(), context);
         const hosts = await inside(daemon, "box", "cat /etc/hosts");
         for (const address of shown) assert.ok(hosts.includes(address.split("/")[0] ?? "?"), context);

@@ -64,7 +64,7 @@ async function run(name: string, ...args: readonly string[]): Promise<Container>
 
 async function enter(name: string): Promise<Container> {
   const [inspected] = JSON.parse(await daemon.dockerOk(["inspect", name]));
-  const [endpoint] = Object.values(inspected.NetworkSettings.Networks) as { IPAddress: string }[];
+  const [endpoint] = Object.values<{ readonly IPAddress: string }>(inspected.NetworkSettings.Networks);
   const peer = new NetPeer(`/proc/${inspected.State.Pid}/ns/net`);
   await peer.serveTcp("0.0.0.0", 80, "tell");
   await peer.serveTcp("::", 80, "tell");

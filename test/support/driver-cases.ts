@@ -67,8 +67,11 @@ const subjects: Readonly<Record<string, () => readonly DriverCase[]>> = {
 };
 
 for (const name of process.argv.slice(2)) {
-  for (const { title, run } of subjects[name]?.() ?? []) {
-    const wrong = await run().catch((error: unknown) => [error instanceof Error ? (error.stack ?? "") : String(error)]);
+  for (const subject of subjects[name]?.() ?? []) {
+    const { title } = subject;
+    const wrong = await subject
+      .run()
+      .catch((error: unknown) => [error instanceof Error ? (error.stack ?? "") : String(error)]);
     process.stdout.write(
       wrong.length === 0 ? `ok ${title}\n` : `wrong ${title}: ${wrong.join("; ").replaceAll("\n", " ")}\n`,
     );

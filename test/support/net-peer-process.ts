@@ -152,11 +152,13 @@ const calls = { serveTcp, serveUdp, tcp, udp, bulk, hold, holding, fill, close }
   Record<string, (request: unknown) => unknown>
 >;
 
-process.on("message", async ({ tag, name, request }: PeerCall) => {
+async function serve({ tag, name, request }: PeerCall): Promise<void> {
   try {
     process.send?.({ tag, result: (await calls[name]?.(request)) ?? null });
   } catch (error) {
     process.send?.({ tag, error: codeOf(error) });
   }
-});
+}
+
+process.on("message", (call: PeerCall) => void serve(call));
 process.on("disconnect", () => process.exit(0));

@@ -4,7 +4,7 @@ import { compareNatural } from "./natural-order.ts";
 
 test("numbers count by their value, other characters by their code", () => {
   const sorted = ["", "N1", "n", "n1", "n01", "n2", "n10", "n10a", "n[", "x-2", "x-10", "x.1", "ä"];
-  const shuffled = [...sorted].reverse();
+  const shuffled = sorted.toReversed();
   const result = shuffled.sort(compareNatural).map((name) => name.replace("n01", "n1"));
   assert.deepEqual(
     result,
