@@ -55,7 +55,7 @@ test("a shim that is killed while its container starts leaves nothing in the fir
   assert.deepEqual((await daemon.api("GET", "/gantry/check")).json, []);
 });
 
-test("a port is nobody else's until the shim has let it go", async () => {
+test("a port is nobody else's, and its network stays, until the shim has let it go", async () => {
   await using daemon = await startWithImage();
   await daemon.dockerOk(["network", "create", "front"]);
   await daemon.dockerOk(["run", "-d", "--name", "web", "--network", "front", "-p", "8086:80", ...asleep]);
@@ -70,6 +70,8 @@ test("a port is nobody else's until the shim has let it go", async () => {
     });
     const early = await daemon.docker(["start", "other"]);
     assert.match(early.stderr, /port is already allocated \(by container web\)/);
+    const removed = await daemon.docker(["network", "rm", "front"]);
+    assert.match(removed.stderr, /network front has active endpoints \(name:"web"/);
   } finally {
     process.kill(shim, "SIGCONT");
   }

@@ -222,7 +222,6 @@ async function takeBack(
 ): Promise<void> {
   const { before, change, opId } = taken;
   const { logger } = room.deps;
-  const rows = change.undo();
   const log = (error: unknown): void =>
     logger.error("a change of networks could not be taken back", { container: before.id, error: messageOf(error) });
   const told = await task.shim.setNetwork(change.before).then(
@@ -232,6 +231,8 @@ async function takeBack(
       return false;
     },
   );
+  // Only now: until the shim has let go, what the change reserved is the container's.
+  const rows = change.undo();
   // With the journal's row the next daemon tells the shim again.
   const settled: readonly Change[] = told ? [{ delete: "ops", key: opId }] : [];
   await room

@@ -61,10 +61,12 @@ export async function restoreContainers(room: Room): Promise<void> {
       logger.error("a container's names and ports are unknown", { container: record.id, error: messageOf(error) });
     }
   }
+  const unfinished = new Set<string>();
   await inParallel([...room.containers.values()], parallelShims, async (container) => {
     try {
       await restoreContainer(room, container, started.has(container.id));
-      await restoreNetworks(room, container, changed.has(container.id));
+      const done = await restoreNetworks(room, container, changed.has(container.id));
+      if (!done) unfinished.add(container.id);
     } catch (error) {
       logger.error("a container could not be taken over", { container: container.id, error: messageOf(error) });
     }
@@ -74,7 +76,7 @@ export async function restoreContainers(room: Room): Promise<void> {
   for (const id of removed) await finishRemoval(room, id);
   await settleOps(room, [
     ...[...started].map((subject) => startOp(subject as ContainerId)),
-    ...changes.map(({ id }) => id),
+    ...changes.filter(({ subject }) => !unfinished.has(subject)).map(({ id }) => id),
   ]);
   await sweepOrphans(room);
   await room.resyncFirewall();

@@ -80,8 +80,10 @@ export function leaveNetwork(
   const then = look(room, before);
   unpublish(room, endpoint, before);
   room.deleteEndpoint(endpoint.id);
+  room.leaving.set(endpoint.id, endpoint);
   const changes: Change[] = [{ delete: "endpoints", key: endpoint.id }];
   const undo = (): readonly Change[] => {
+    room.leaving.delete(endpoint.id);
     room.setEndpoint(endpoint);
     restoreSandbox(room, before, then.sandbox);
     publishNames(room, before);
@@ -99,6 +101,7 @@ export function leaveNetwork(
       before: then.network,
       changes,
       finish: () => {
+        room.leaving.delete(endpoint.id);
         freeAddresses(room, endpoint);
         freePorts(room, then.sandbox);
       },

@@ -33,7 +33,8 @@ function refuseUsed(room: NetworkRoom, record: NetworkRecord): void {
       "Forbidden",
       `error while removing network: configuration network ${JSON.stringify(name)} is in use`,
     );
-  const members = room.membersOf(id);
+  const leaving = room.leaving.values().filter((endpoint) => endpoint.networkId === id);
+  const members = [...room.membersOf(id), ...leaving];
   if (members.length === 0) return;
   const list = members.map((endpoint) => describeEndpoint(room, endpoint)).join(", ");
   throw new EngineError("Forbidden", `error while removing network: network ${name} has active endpoints (${list})`);

@@ -30,6 +30,8 @@ export class NetworkRoom {
   /** Networks that are being made: in `records` for the firewall's sake, found by nobody yet. */
   readonly unfinished = new Set<NetworkId>();
   readonly sandboxes = new Map<ContainerId, Sandbox>();
+  /** Endpoints that a live change has decided to give up, by id: their containers have them until the shim has said so. */
+  readonly leaving = new Map<string, Endpoint>();
   /** When an endpoint was made, monotonic ms: `check` leaves starts that are under way alone. */
   readonly madeAt = new Map<string, number>();
   /** One creation, removal or prune of networks at a time, keyed "networks": their subnets and names depend on each other. */
