@@ -14,13 +14,14 @@ const root = join(import.meta.dirname, "../..");
 
 const source = "/source/test/support";
 
-/** Suites run beside the daemon's part, and are shown after it: lines of several programs would mix. */
+/** Suites run beside the daemon's part, one after the other, and are shown after it: lines of several programs would mix. */
 const script = String.raw`
 for s in ipvlan vlan dummy; do
   /usr/sbin/ip netns add $s; /usr/sbin/ip -n $s link set lo up
-  /usr/bin/nsenter --net=/run/netns/$s ${guestNode} ${source}/driver-cases.ts $s >/suite.$s 2>&1 &
-  suites="$suites $!"
-done
+  /usr/bin/nsenter --net=/run/netns/$s ${guestNode} ${source}/driver-cases.ts $s >/suite.$s 2>&1 ||
+    echo "wrong suite $s: it ended with status $?" >>/suite.$s
+done &
+suites=$!
 ${guestNode} ${source}/network-guest.ts || { cat /var/log/gantryd.log; exit 1; }
 wait $suites
 cat /suite.*
