@@ -120,6 +120,7 @@ function normalise(text: string): string {
   return text
     .replaceAll(/sha256:[0-9a-f]{64}/g, "<digest>")
     .replaceAll(/\b[0-9a-f]{64}\b/g, "<id>")
+    .replaceAll(/\/\S+(?=\/image\/overlay2\/)/g, "<root>")
     .replaceAll(/\b[0-9a-f]{12}\b/g, "<short>")
     .replaceAll(/\b(?:crun|runc) create failed/g, "<runtime> create failed")
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>");
