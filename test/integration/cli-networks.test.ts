@@ -35,10 +35,12 @@ after(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
-/** Ids are new each time. */
+/** Ids are new each time, and docker joins labels and networks in the order in which Go walks a map: a new one each time. */
 function comparable({ code, stdout, stderr }: CommandResult): CommandResult {
   const ids = /\b[0-9a-f]{64}\b/g;
-  return { code, stdout: stdout.replaceAll(ids, "<id>"), stderr: asGantry(stderr).replaceAll(ids, "<id>") };
+  const lists = /(?<=^|\s)[\w=.-]+(?:,[\w=.-]+)+(?=\s|$)/g;
+  const sorted = stdout.replaceAll(lists, (list) => list.split(",").sort().join());
+  return { code, stdout: sorted.replaceAll(ids, "<id>"), stderr: asGantry(stderr).replaceAll(ids, "<id>") };
 }
 
 const shown: readonly (readonly string[])[] = [
