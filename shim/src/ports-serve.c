@@ -50,28 +50,15 @@ void handle_close(struct handle *h) {
   h->fd = -1;
 }
 
-static bool receive_all(int fd, void *memory, size_t size) {
-  for (char *at = memory; size > 0;) {
-    ssize_t n = recv(fd, at, size, 0);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return false;
-    at += n;
-    size -= (size_t)n;
-  }
-  return true;
-}
-
 static void control_ready(struct handle *h, uint32_t events) {
   static struct ports_answer answer;
   uint32_t size;
   (void)events;
-  if (!receive_all(h->fd, &size, sizeof size) || size > LIST_BYTES_MAX)
+  if (!read_all(h->fd, &size, sizeof size) || size > LIST_BYTES_MAX)
     _exit(0);
   char *text = malloc((size_t)size + 1);
   memset(&answer, 0, sizeof answer);
-  if (text == NULL || !receive_all(h->fd, text, size))
+  if (text == NULL || !read_all(h->fd, text, size))
     _exit(1);
   text[size] = '\0';
   listeners_apply(h->server, text, &answer);

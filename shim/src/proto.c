@@ -2,7 +2,9 @@
 
 #include "proto.h"
 
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 uint32_t proto_length(const uint8_t h[FRAME_HEADER]) {
   return (uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3];
@@ -116,4 +118,18 @@ void message_end(struct message *m) {
   m->bytes[1] = (uint8_t)(body >> 16);
   m->bytes[2] = (uint8_t)(body >> 8);
   m->bytes[3] = (uint8_t)body;
+}
+
+bool read_all(int fd, void *memory, size_t size) {
+  char *at = memory;
+  while (size > 0) {
+    ssize_t n = read(fd, at, size);
+    if (n < 0 && errno == EINTR)
+      continue;
+    if (n <= 0)
+      return false;
+    at += n;
+    size -= (size_t)n;
+  }
+  return true;
 }

@@ -20,6 +20,9 @@ struct fields {
   size_t size;
 };
 
+/** Reads exactly `size` bytes; false at the end of the stream, or when it fails. */
+bool read_all(int fd, void *memory, size_t size);
+
 uint32_t proto_length(const uint8_t header[FRAME_HEADER]);
 
 /** Accepts a body: 1 to FIELDS_MAX strings, each `key=value`, keys of [a-zA-Z0-9.-], the last byte NUL. */

@@ -24,20 +24,6 @@
 
 enum { RULES_PAUSE_MS = 50 };
 
-static bool read_all(int fd, void *memory, size_t size) {
-  char *at = memory;
-  while (size > 0) {
-    ssize_t n = read(fd, at, size);
-    if (n < 0 && errno == EINTR)
-      continue;
-    if (n <= 0)
-      return false;
-    at += n;
-    size -= (size_t)n;
-  }
-  return true;
-}
-
 static bool write_all(int fd, const uint8_t *at, size_t size) {
   while (size > 0) {
     ssize_t n = write(fd, at, size);

@@ -21,7 +21,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger } from "../../src/base/log.ts";
 import { newContainerId, type ContainerId } from "../../src/base/ids.ts";
 import { createShims } from "../../src/engine/runtime/shim-shims.ts";
-import type { Shim, ShimNetwork, ShimOptions, Shims } from "../../src/engine/runtime/shim.ts";
+import type { Shim, ShimNetwork, ShimOptions, ShimOwnNetwork, Shims } from "../../src/engine/runtime/shim.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const applets = [
@@ -145,17 +145,30 @@ export class ShimWorld {
     return execFileSync("nsenter", [`--net=/run/netns/${this.name}`, ...argv], { encoding: "utf8" });
   }
 
-  bridgeNetwork(id: string): ShimNetwork {
+  /** One interface on the bridge. */
+  bridgeNetwork(id: string): ShimOwnNetwork {
     const n = this.#nextAddress++;
     return {
-      kind: "bridge",
-      hostInterface: `gv${id.slice(0, 10)}`,
-      bridge: this.bridge,
-      interface: "eth0",
-      mac: `02:42:0a:58:00:${n.toString(16).padStart(2, "0")}`,
-      address: `10.88.0.${n}/16`,
-      gateway: "10.88.0.1",
-      mtu: 1500,
+      kind: "own",
+      interfaces: [
+        {
+          kind: "veth",
+          hostInterface: `gv${id.slice(0, 10)}`,
+          parent: this.bridge,
+          mode: "",
+          flag: "",
+          name: "eth0",
+          mac: `02:42:0a:58:00:${n.toString(16).padStart(2, "0")}`,
+          addresses: [`10.88.0.${n}/16`],
+          mtu: 1500,
+          sysctls: {},
+        },
+      ],
+      gateway4: { via: "10.88.0.1", interface: "eth0" },
+      gateway6: undefined,
+      firewall: [],
+      ports: [],
+      dnsSocket: undefined,
     };
   }
 

@@ -173,7 +173,8 @@ test("signals are at their defaults and oom_score_adj is ordinary in the contain
 
 test("bridge: address, MAC, MTU, default route and a way to the bridge; host end up, without router advertisements", async () => {
   const network = world.bridgeNetwork("bridged000");
-  assert.ok(network.kind === "bridge");
+  const [link] = network.interfaces;
+  assert.ok(link !== undefined);
   const c = await world.spawn({
     args: ["sh", "-c", "ip -o addr; ip -o link; ip route; ping -c1 -W2 10.88.0.1 | grep received; sleep 100"],
     network,
@@ -185,21 +186,21 @@ test("bridge: address, MAC, MTU, default route and a way to the bridge; host end
   const text = readLog(c.logPath)
     .map(({ log }) => log)
     .join("");
-  assert.match(text, new RegExp(`eth0\\s+inet ${network.address} brd 10.88.255.255 scope global eth0`));
-  assert.match(text, new RegExp(`eth0.*mtu 1500.*link/ether ${network.mac}`));
+  assert.match(text, new RegExp(`eth0\\s+inet ${link.addresses[0]} brd 10.88.255.255 scope global eth0`));
+  assert.match(text, new RegExp(`eth0.*mtu 1500.*link/ether ${link.mac}`));
   assert.match(text, /lo\s+inet 127.0.0.1\/8/);
   assert.match(text, /default via 10.88.0.1 dev eth0/);
   assert.match(text, /1 packets received/);
   assert.doesNotMatch(text, /eth0\s+inet6/);
-  assert.match(world.inNet("ip", "-o", "link", "show", network.hostInterface), /master gbr0 .*state UP/);
-  assert.equal(world.inNet("cat", `/proc/sys/net/ipv6/conf/${network.hostInterface}/accept_ra`).trim(), "0");
+  assert.match(world.inNet("ip", "-o", "link", "show", link.hostInterface), /master gbr0 .*state UP/);
+  assert.equal(world.inNet("cat", `/proc/sys/net/ipv6/conf/${link.hostInterface}/accept_ra`).trim(), "0");
   const joined = await runToEnd(world, {
     args: ["ip", "-o", "addr", "show", "eth0"],
     network: { kind: "join", path: `/proc/${(await c.shim.state()).init?.pid}/ns/net` },
   });
-  assert.match(demux(joined.output).stdout.toString(), new RegExp(network.address));
+  assert.match(demux(joined.output).stdout.toString(), new RegExp(link.addresses[0] ?? ""));
   await endContainer(c);
-  assert.throws(() => world.inNet("ip", "link", "show", network.hostInterface));
+  assert.throws(() => world.inNet("ip", "link", "show", link.hostInterface));
 });
 
 test("none has lo alone; host sees the host's interfaces", async () => {
@@ -210,10 +211,10 @@ test("none has lo alone; host sees the host's interfaces", async () => {
 });
 
 test("what goes wrong before the container runs is told by spawn, names its cause and leaves nothing", async () => {
-  const bridge = world.bridgeNetwork("failing000");
-  assert.ok(bridge.kind === "bridge");
+  const network = world.bridgeNetwork("failing000");
+  const interfaces = network.interfaces.map((link) => ({ ...link, parent: "nobridge" }));
   await assert.rejects(
-    world.spawn({ args: ["true"], network: { ...bridge, bridge: "nobridge" } }),
+    world.spawn({ args: ["true"], network: { ...network, interfaces } }),
     /find bridge nobridge: No such device/,
   );
   await assert.rejects(

@@ -172,8 +172,8 @@ test("a network is added and removed though the tables were flushed", async () =
 test("a check names elements that are missing, and those that belong to nothing", async () => {
   nft("delete element inet gantry publish4 { tcp . 8080 }\nadd element inet gantry open4 { 10.1.0.7 . udp . 1 }");
   assert.deepEqual(await world.firewall.check(), [
-    "inet publish4: { tcp . 8080 : 10.1.0.2 . 80 } is missing",
-    "inet open4: { 10.1.0.7 . udp . 1 } belongs to nothing",
+    "inet publish4: { 6 . 8080 : 10.1.0.2 . 80 } is missing",
+    "inet open4: { 10.1.0.7 . 17 . 1 } belongs to nothing",
   ]);
   await world.firewall.replace();
 });

@@ -1,14 +1,7 @@
 // ShimOptions → the fields of a spawn request, pure. Source: docs/shim-protocol.md, "spawn".
 
 import type { Field } from "./shim-frames.ts";
-import type {
-  ShimBridgeNetwork,
-  ShimGateway,
-  ShimInterface,
-  ShimNetwork,
-  ShimOptions,
-  ShimOwnNetwork,
-} from "./shim.ts";
+import type { ShimGateway, ShimInterface, ShimNetwork, ShimOptions, ShimOwnNetwork } from "./shim.ts";
 
 function flag(value: boolean): string {
   return value ? "1" : "0";
@@ -50,34 +43,8 @@ function ownNetworkFields(network: ShimOwnNetwork): Field[] {
   ];
 }
 
-/** One interface on a bridge, as an own network. */
-function ownOf(network: ShimBridgeNetwork): ShimOwnNetwork {
-  const { hostInterface, bridge, interface: name, mac, address, gateway, mtu } = network;
-  const link = {
-    kind: "veth",
-    hostInterface,
-    parent: bridge,
-    mode: "",
-    flag: "",
-    name,
-    mac,
-    mtu,
-    sysctls: {},
-  } as const;
-  return {
-    kind: "own",
-    interfaces: [{ ...link, addresses: [address] }],
-    gateway4: gateway === "" ? undefined : { via: gateway, interface: name },
-    gateway6: undefined,
-    firewall: [],
-    ports: [],
-    dnsSocket: undefined,
-  };
-}
-
 export function networkFields(network: ShimNetwork): Field[] {
   if (network.kind === "own") return ownNetworkFields(network);
-  if (network.kind === "bridge") return ownNetworkFields(ownOf(network));
   return [["net", network.kind]];
 }
 

@@ -5,21 +5,6 @@
 import type { Duplex } from "node:stream";
 import type { ContainerId, ExecId } from "../../base/ids.ts";
 
-/** The network interface that the shim makes in the container's namespace. */
-export interface ShimBridgeNetwork {
-  readonly kind: "bridge";
-  /** Host end, at most 15 bytes, and the bridge that becomes its master. */
-  readonly hostInterface: string;
-  readonly bridge: string;
-  /** Name inside: eth0. */
-  readonly interface: string;
-  readonly mac: string;
-  /** Address with prefix, "172.17.0.2/16". */
-  readonly address: string;
-  readonly gateway: string;
-  readonly mtu: number;
-}
-
 /** An interface of a container's own namespace, whatever the network's kind. */
 export interface ShimInterface {
   readonly kind: "veth" | "macvlan" | "ipvlan";
@@ -78,7 +63,6 @@ export interface ShimOwnNetwork {
 
 /** none: a new namespace with only lo. host: the host's. join: a path to a namespace (container:ID). */
 export type ShimNetwork =
-  | ShimBridgeNetwork
   | ShimOwnNetwork
   | { readonly kind: "none" }
   | { readonly kind: "host" }

@@ -2,6 +2,7 @@
 
 import { connectNetwork } from "../../../client/networks.ts";
 import { CliError, type Command } from "../command.ts";
+import { unmade } from "../create-request/network.ts";
 import { complaintOf, parseLink } from "../create-request/values.ts";
 import { listFlag, listOf } from "../pair-flags.ts";
 
@@ -52,15 +53,7 @@ export const command: Command = {
       MacAddress: "",
       DriverOpts: driverOptions(listOf(flags, "driver-opt")),
       GwPriority: flags.int("gw-priority"),
-      NetworkID: "",
-      EndpointID: "",
-      Gateway: "",
-      IPAddress: "",
-      IPPrefixLen: 0,
-      IPv6Gateway: "",
-      GlobalIPv6Address: "",
-      GlobalIPv6PrefixLen: 0,
-      DNSNames: null,
+      ...unmade,
     });
     return 0;
   },

@@ -107,6 +107,19 @@ export interface NetworkCompanions {
 }
 
 /** @throws Error what only networks of users have, or a bad MAC */
+/** The fields of an endpoint that the engine fills in, as docker sends them. */
+export const unmade = {
+  NetworkID: "",
+  EndpointID: "",
+  Gateway: "",
+  IPAddress: "",
+  IPPrefixLen: 0,
+  IPv6Gateway: "",
+  GlobalIPv6Address: "",
+  GlobalIPv6PrefixLen: 0,
+  DNSNames: null,
+} as const satisfies EndpointSettings;
+
 function endpointOf(attachment: Attachment): EndpointSettings {
   const { target, ipv4, ipv6, linkLocal, aliases, links, driverOpts, mac, gwPriority } = attachment;
   if (target.trim() === "") throw new ValueError("no name set for network");
@@ -127,15 +140,7 @@ function endpointOf(attachment: Attachment): EndpointSettings {
     MacAddress: mac,
     DriverOpts: Object.keys(driverOpts).length === 0 ? null : driverOpts,
     GwPriority: gwPriority,
-    NetworkID: "",
-    EndpointID: "",
-    Gateway: "",
-    IPAddress: "",
-    IPPrefixLen: 0,
-    IPv6Gateway: "",
-    GlobalIPv6Address: "",
-    GlobalIPv6PrefixLen: 0,
-    DNSNames: null,
+    ...unmade,
   };
 }
 

@@ -67,8 +67,9 @@ export function macField(mac: string): ElementField {
   return { text, bytes: Uint8Array.from([...text.split(":").map((byte) => Number.parseInt(byte, 16)), 0, 0]) };
 }
 
+/** By number: nft knows the names of protocols from the host's /etc/protocols, which may not be there. */
 function protocolField(protocol: PortProtocol): ElementField {
-  return { text: protocol, bytes: Uint8Array.from([protocolNumbers[protocol], 0, 0, 0]) };
+  return { text: String(protocolNumbers[protocol]), bytes: Uint8Array.from([protocolNumbers[protocol], 0, 0, 0]) };
 }
 
 function portField(port: number): ElementField {

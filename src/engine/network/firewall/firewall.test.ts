@@ -240,21 +240,21 @@ function port(changes: Partial<FirewallPort>): FirewallPort {
 }
 
 test("a published port's elements: of all addresses, of one, of 127.0.0.1 none that leads anywhere", () => {
-  const open = ["inet open4 { 10.1.0.2 . tcp . 80 }", "inet own4 { 10.1.0.2 . tcp . 8080 }"];
-  assert.deepEqual(shown(portElements(network(), port({}))), ["inet publish4 { tcp . 8080 : 10.1.0.2 . 80 }", ...open]);
+  const open = ["inet open4 { 10.1.0.2 . 6 . 80 }", "inet own4 { 10.1.0.2 . 6 . 8080 }"];
+  assert.deepEqual(shown(portElements(network(), port({}))), ["inet publish4 { 6 . 8080 : 10.1.0.2 . 80 }", ...open]);
   assert.deepEqual(shown(portElements(network(), port({ hostIp: "192.0.2.1", otherBridges: ["br-2"] }))), [
-    "inet publish4_address { 192.0.2.1 . tcp . 8080 : 10.1.0.2 . 80 }",
+    "inet publish4_address { 192.0.2.1 . 6 . 8080 : 10.1.0.2 . 80 }",
     ...open,
     'inet also_on4 { 10.1.0.2 . "br-2" }',
   ]);
-  assert.deepEqual(shown(portElements(network(), port({ hostIp: "127.0.0.1" }))), ["inet loopback { tcp . 8080 }"]);
+  assert.deepEqual(shown(portElements(network(), port({ hostIp: "127.0.0.1" }))), ["inet loopback { 6 . 8080 }"]);
   assert.deepEqual(shown(portElements(network(), port({ hostIp: "::1", address: "fd00:1::2" }))), []);
   assert.deepEqual(shown(portElements(network(), port({ hostIp: "::" }))), [], "a process leads it to IPv4");
 });
 
 test("routed: no port of the host; internal and isolated: none at all", () => {
   assert.deepEqual(shown(portElements(network({ mode4: "routed" }), port({ hostPort: 0 }))), [
-    "inet open4 { 10.1.0.2 . tcp . 80 }",
+    "inet open4 { 10.1.0.2 . 6 . 80 }",
   ]);
   assert.deepEqual(portElements(network({ mode4: "routed" }), port({ hostPort: 0, hostIp: "127.0.0.1" })), []);
   assert.deepEqual(portElements(network({ internal: true }), port({})), []);

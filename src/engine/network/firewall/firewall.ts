@@ -35,6 +35,12 @@ const debounceMs = 100;
 /** After a replacement, until every shim that was ending meanwhile has been heard of: its elements were written once more. */
 const settleAfterMs = [200, 1000, 3000, 10_000];
 
+/** For comparing: without counters, and protocols by number, whatever /etc/protocols is or becomes. */
+const steady = ["-s", "-p"] as const;
+
+/** Networks that are ahead of the state, or behind it, before it is looked at again only to forget them. */
+const maxAhead = 64;
+
 /** A finding counts when it is there twice: containers come and go meanwhile. */
 const secondLookMs = 500;
 
@@ -163,6 +169,7 @@ class NftFirewall implements Firewall {
 
   addNetwork(network: FirewallNetwork): Promise<void> {
     return this.#inOrder(async () => {
+      if (this.#added.size + this.#removed.size > maxAhead) this.#state();
       const input = renderAddNetwork(network);
       this.#removed.delete(network.id);
       this.#added.set(network.id, network);
@@ -220,9 +227,9 @@ class NftFirewall implements Firewall {
 
   /** Both tables without their elements, or why not. */
   async #listing(): Promise<Listing | string> {
-    const inet = await tryRun(["nft", "-s", "-t", "list", "table", "inet", "gantry"]);
+    const inet = await tryRun(["nft", ...steady, "-t", "list", "table", "inet", "gantry"]);
     if (inet.exitCode !== 0) return "the table inet gantry is missing";
-    const bridge = await tryRun(["nft", "-s", "-t", "list", "table", "bridge", "gantry"]);
+    const bridge = await tryRun(["nft", ...steady, "-t", "list", "table", "bridge", "gantry"]);
     if (bridge.exitCode !== 0) return "the table bridge gantry is missing";
     return parseListing(inet.stdout + bridge.stdout);
   }
@@ -248,7 +255,7 @@ class NftFirewall implements Firewall {
     if (this.#written === undefined) return ["the tables were never written"];
     const complaints = await this.#compare(this.#written);
     if (complaints.length > 0) return complaints;
-    const found = parseElements(parseListing(await listTables(["-s"])));
+    const found = parseElements(parseListing(await listTables(steady)));
     return compareElements(found, planTables(this.#state()).elements);
   }
 
