@@ -219,6 +219,18 @@ export class FakeEngine implements Engine {
     },
   };
 
+  readonly build: Engine["build"] = {
+    build: (request, body) => this.#progress("build.build", [request], body),
+    cancel: async (buildId) => {
+      await this.#called("build.cancel", buildId);
+    },
+    prune: async (request) => {
+      await this.#called("build.prune", request);
+      return { CachesDeleted: [], SpaceReclaimed: 0 };
+    },
+    serveGrpc: (connection) => void connection.end(),
+    serveSession: (connection) => void connection.end(),
+  };
   readonly networks: Engine["networks"] = {
     list: async (filters) => {
       await this.#called("networks.list", filters);

@@ -387,6 +387,72 @@ export interface NetworksPort {
   rules(): Promise<string>;
 }
 
+/** The query of POST /build, its types checked. Source: Engine API 1.51, ImageBuild. */
+export interface BuildImageRequest {
+  readonly dockerfile: string;
+  readonly tags: readonly string[];
+  /** A git repository, a tar or a Dockerfile by URL; "client-session" with `session`; "" where the body is the context. */
+  readonly remote: string;
+  readonly quiet: boolean;
+  readonly noCache: boolean;
+  readonly pull: boolean;
+  readonly memory: number;
+  readonly memorySwap: number;
+  readonly cpuShares: number;
+  readonly cpuPeriod: number;
+  readonly cpuQuota: number;
+  readonly cpusetCpus: string;
+  readonly cpusetMems: string;
+  readonly cgroupParent: string;
+  readonly networkMode: string;
+  readonly extraHosts: readonly string[];
+  readonly squash: boolean;
+  readonly target: string;
+  readonly platform: string;
+  readonly shmSize: number;
+  readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+  /** null takes the value from nowhere: the argument is declared and has none. */
+  readonly buildArgs: Readonly<Record<string, string | null>>;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly cacheFrom: readonly string[];
+  readonly outputs: readonly { readonly Type: string; readonly Attrs: Readonly<Record<string, string>> }[];
+  /** "1" tells as the classic builder does, "2" in BuildKit's traces. */
+  readonly version: "1" | "2";
+  readonly session: string;
+  readonly buildId: string;
+  /** Per registry's host, of X-Registry-Config. */
+  readonly registries: ReadonlyMap<string, RegistryCredentials>;
+}
+
+/** POST /build/prune. Sizes in bytes; 0 is no bound. */
+export interface PruneBuildCacheRequest {
+  readonly all: boolean;
+  readonly filters: Filters;
+  readonly reservedSpace: number;
+  readonly maxUsedSpace: number;
+  readonly minFreeSpace: number;
+}
+
+/** Satisfied by build/ and buildkit/, put together in daemon/. */
+export interface BuildPort {
+  /**
+   * What is wrong with the request is thrown before the first message.
+   *
+   * @param body the request's; may still be arriving while messages are told
+   */
+  build(request: BuildImageRequest, body: Readable, signal: AbortSignal): AsyncIterable<ProgressMessage>;
+  /** @throws NotFound no build of that id */
+  cancel(buildId: string): Promise<void>;
+  prune(
+    request: PruneBuildCacheRequest,
+    signal: AbortSignal,
+  ): Promise<{ readonly CachesDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+  /** A connection that speaks gRPC from now on. */
+  serveGrpc(connection: Duplex): void;
+  /** A connection on which we are the client from now on. @throws InvalidParameter a session without an id */
+  serveSession(connection: Duplex, headers: Readonly<Record<string, string | readonly string[] | undefined>>): void;
+}
+
 /** Satisfied by events/. */
 export interface EventsPort {
   /** Past events from `sinceNs` (bounded history), then live ones until `untilNs` or abort. Times are nanoseconds since 1970. */
@@ -421,6 +487,7 @@ export interface Engine {
   readonly execs: ExecsPort;
   readonly images: ImagesPort;
   readonly networks: NetworksPort;
+  readonly build: BuildPort;
   readonly events: EventsPort;
   readonly system: SystemPort;
 }

@@ -20,6 +20,7 @@ import { createRuntimeSpecs, runtimeWarnings } from "../runtime/index.ts";
 import { createShims } from "../runtime/shim-shims.ts";
 import { createSnapshotter } from "../snapshots/index.ts";
 import { openStore, type Store } from "../store/index.ts";
+import { unbuiltBuilds } from "./builds.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { DaemonConfig } from "./config.ts";
 import { distributionConfig, transferLimits } from "./distribution-config.ts";
@@ -215,7 +216,7 @@ export async function assemble(
   const rooms = { store, images, networks, containers, events };
   const system = createSystem({ live, build, facts, init, engineId, rooms, runtimes: () => runtimes.programs });
   return {
-    engine: { containers, execs: containers.execs, images, networks, events, system },
+    engine: { containers, execs: containers.execs, images, networks, build: unbuiltBuilds(), events, system },
     events,
     engineId,
     reprobe: () => runtimes.probe(),

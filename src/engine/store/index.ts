@@ -43,6 +43,13 @@ export interface Tables {
   };
   /** Owner network/: the published ports and gateways of a container that has a network of its own and runs. */
   readonly sandboxes: { readonly container_id: string; readonly doc: string };
+  /** Owner build/solver: a solved step, and the keys under which it is found. */
+  readonly build_records: { readonly id: string; readonly doc: string };
+  readonly build_keys: { readonly key: string; readonly record_id: string };
+  /** Owner build/exec: a cache mount's directory. */
+  readonly build_mounts: { readonly id: string; readonly doc: string };
+  /** Owner build/: a build that has ended. */
+  readonly build_history: { readonly ref: string; readonly doc: string };
   /** Intent journal: a row while an operation with effects outside of the store is under way. */
   readonly ops: {
     readonly id: string;

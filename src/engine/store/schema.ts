@@ -87,6 +87,17 @@ export const migrations: readonly string[] = [
   ALTER TABLE endpoints_3 RENAME TO endpoints;
   CREATE TABLE sandboxes (container_id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
   `,
+  // What builds remember: results of steps, the keys under which they are found, cache mounts, finished builds.
+  `
+  CREATE TABLE build_records (id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE build_keys (
+    key TEXT PRIMARY KEY NOT NULL,
+    record_id TEXT NOT NULL REFERENCES build_records (id) DEFERRABLE INITIALLY DEFERRED
+  ) STRICT;
+  CREATE INDEX build_keys_record ON build_keys (record_id);
+  CREATE TABLE build_mounts (id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE build_history (ref TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  `,
 ];
 
 /** The columns of each table, the key first. */
@@ -101,6 +112,10 @@ export const columns: { readonly [T in TableName]: readonly [keyof Tables[T], ..
   networks: ["id", "name", "doc"],
   endpoints: ["id", "container_id", "network_id", "ip", "ip6", "mac", "doc"],
   sandboxes: ["container_id", "doc"],
+  build_records: ["id", "doc"],
+  build_keys: ["key", "record_id"],
+  build_mounts: ["id", "doc"],
+  build_history: ["ref", "doc"],
   ops: ["id", "kind", "subject", "step", "payload"],
   meta: ["key", "value"],
 };

@@ -1,0 +1,68 @@
+// The face of RUN: a step runs as a container does, in a shim, with the same profile, and leaves a layer. Cache mounts live here.
+
+import { EngineError } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import type { Networks } from "../../network/index.ts";
+import type { HostFacts, RuntimeSpecs } from "../../runtime/index.ts";
+import type { Shims } from "../../runtime/shim.ts";
+import type { Store } from "../../store/index.ts";
+import type { Snapshot } from "../solver/index.ts";
+import type { BuildLayers } from "../layers/index.ts";
+import type { OpRunner, ReclaimableStore } from "../solver/index.ts";
+
+/** A step that ended with a status other than 0. */
+export class StepFailed extends EngineError {
+  readonly exitCode: number;
+  /** The kept state before the step, to open a shell in; undefined when it is not kept. */
+  readonly stepId: string | undefined;
+
+  constructor(message: string, exitCode: number, stepId: string | undefined) {
+    super("Unknown", message);
+    this.exitCode = exitCode;
+    this.stepId = stepId;
+  }
+}
+
+/** A failed step whose tree is kept for a while. */
+export interface KeptStep {
+  readonly stepId: string;
+  readonly layers: Extract<Snapshot, { kind: "layers" }>["layers"];
+  readonly env: readonly string[];
+  readonly user: string;
+  readonly workingDirectory: string;
+  readonly args: readonly string[];
+}
+
+export interface ExecDeps {
+  readonly store: Store;
+  readonly layers: BuildLayers;
+  readonly networks: Networks;
+  readonly shims: Shims;
+  readonly specs: RuntimeSpecs;
+  readonly facts: HostFacts;
+  readonly paths: { readonly dataRoot: string; readonly execRoot: string };
+  readonly config: {
+    readonly cgroupParent: string;
+    readonly shmSizeBytes: number;
+    readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
+    runtime(): { readonly path: string; readonly args: readonly string[]; readonly isCrun: boolean };
+  };
+  readonly bootId: string;
+  readonly logger: Logger;
+}
+
+export interface Exec {
+  readonly runner: OpRunner;
+  readonly mounts: ReclaimableStore & {
+    /** A cache mount's directory, for export; undefined when there is none. Held against use by a step until disposed. */
+    hold(id: string, signal: AbortSignal): Promise<(Disposable & { readonly path: string }) | undefined>;
+    /** Fills a new cache mount; an existing one is left. */
+    fill(id: string, fillDirectory: (path: string) => Promise<void>, signal: AbortSignal): Promise<boolean>;
+  };
+  keptStep(stepId: string): KeptStep | undefined;
+  /** Ends what an earlier daemon's builds left: shims, cgroups, directories. Before the snapshotter's sweep. */
+  close(): Promise<void>;
+}
+
+export { createExec } from "./exec.ts";
+export { endStaleSteps } from "./stale.ts";

@@ -1,0 +1,22 @@
+// The face of file ops: COPY, ADD, WORKDIR, heredocs. Done by gantry-copy (shim/), which sees the trees as a container would and
+// nothing of the host: links are resolved inside the tree that they are in.
+
+import type { BuildLayers } from "../layers/index.ts";
+import type { ContentDigester, OpRunner } from "../solver/index.ts";
+
+export interface FilesDeps {
+  readonly layers: BuildLayers;
+  /** Path of gantry-copy. */
+  readonly copyPath: string;
+  /** Path of gantry-unpack, for archives in ADD. */
+  readonly unpackPath: string;
+  readonly packPath: string;
+}
+
+export interface Files {
+  readonly runner: OpRunner;
+  readonly mergeRunner: OpRunner;
+  readonly contentDigest: ContentDigester;
+}
+
+export { createFiles } from "./files.ts";

@@ -1,0 +1,5 @@
+import type { BuildLayers, BuildLayersDeps } from "./index.ts";
+import { EngineError } from "../../../base/errors.ts";
+export function createBuildLayers(_deps: BuildLayersDeps): BuildLayers {
+  throw new EngineError("NotImplemented", "builds are not supported yet");
+}
