@@ -17,7 +17,17 @@ export interface VertexProgress {
   readonly error: string;
 }
 
+/** An instruction of the build as it stands in the Dockerfile, in order, over all stages that are built. */
+export interface PlannedStep {
+  /** "RUN make". */
+  readonly instruction: string;
+  /** The vertex that carries it out; undefined where it only changes the image's configuration. */
+  readonly vertex: string | undefined;
+}
+
 export type BuildEvent =
+  /** Told once, when it is known what will be done; the classic endpoint numbers its steps by it. */
+  | { readonly kind: "plan"; readonly steps: readonly PlannedStep[] }
   | { readonly kind: "vertex"; readonly vertex: VertexProgress }
   | {
       readonly kind: "status";

@@ -40,6 +40,10 @@ const oneOfEach: { readonly [T in TableName]: Tables[T] } = {
     doc: "{}",
   },
   sandboxes: { container_id: "c1", doc: "{}" },
+  build_records: { id: "b1", doc: "{}" },
+  build_keys: { key: "k1", record_id: "b1" },
+  build_mounts: { id: "m1", doc: "{}" },
+  build_history: { ref: "r1", doc: "{}" },
   ops: { id: "o1", kind: "container.create", subject: "c1", step: 0, payload: "" },
   meta: { key: "engine-id", value: "x" },
 };
