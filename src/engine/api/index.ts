@@ -2,6 +2,7 @@
 
 import type { Server, Socket } from "node:net";
 import { type Logger, silentLogger } from "../../base/log.ts";
+import { buildRoutes } from "./build/routes.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
 import { execRoutes } from "./execs/routes.ts";
@@ -65,6 +66,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...imagePruneRoutes(engine),
     ...diskUsageRoutes(engine),
     ...pruneAbsentRoutes(),
+    ...buildRoutes(engine),
     ...networkRoutes(engine),
     ...connectRoutes(engine),
   ]);

@@ -1,6 +1,5 @@
 // /images: what is here. What speaks to registries is in registry.ts.
 
-import { PassThrough, type Readable } from "node:stream";
 import { EngineError } from "../../../base/errors.ts";
 import { checkPlatform } from "../containers/parse.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
@@ -9,12 +8,10 @@ import { parseJson } from "../json.ts";
 import { sendProgress } from "../progress.ts";
 import type { Engine, Filters } from "../ports.ts";
 import { type Route, route } from "../router.ts";
+import { upload } from "../upload.ts";
 import { pullImage } from "./pull.ts";
 import { renderImage, renderImages } from "./render.ts";
 
-/** An upload that brings nothing for so long is given up. */
-const uploadIdleMs = 300_000;
-const uploadBufferBytes = 256 * 1024;
 const listFilters = ["before", "dangling", "label", "reference", "since", "until"];
 
 export function imageRoutes(engine: Engine): readonly Route[] {
@@ -97,29 +94,6 @@ function joinReference(repository: string, tag: string): string {
   if (tag === "") return repository;
   if (!/^\w[\w.-]{0,127}$/.test(tag)) throw new EngineError("InvalidParameter", "invalid tag format");
   return `${repository}:${tag}`;
-}
-
-/**
- * The body as a stream, given up when it stalls. Not the request itself: whoever reads it may destroy it, and the answer
- * still has to go out on the request's connection.
- */
-function upload(exchange: Exchange): Readable {
-  const { request } = exchange;
-  const body = new PassThrough({ highWaterMark: uploadBufferBytes });
-  // Whoever reads it meets its errors; it may also be that nobody does, because the arguments were refused.
-  body.on("error", () => undefined);
-  request.pipe(body);
-  request.on("error", (error) => body.destroy(error));
-  request.on("close", () => {
-    if (!request.complete) body.destroy(new EngineError("Cancelled", "the client hung up in the middle of an upload"));
-  });
-  request.setTimeout(uploadIdleMs);
-  request.on("timeout", () => {
-    // A reader that is busy with what it has is no stalled client.
-    if (body.writableNeedDrain) request.setTimeout(uploadIdleMs);
-    else body.destroy(new EngineError("Deadline", "the upload stalled"));
-  });
-  return body;
 }
 
 /** A platform as API 1.48 writes it, `{"os":"linux","architecture":"arm64"}`, as os/arch[/variant]. */
