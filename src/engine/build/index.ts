@@ -86,6 +86,8 @@ export interface BuildFailure {
   /** Vertex that failed. */
   readonly vertex: string | undefined;
   readonly exitCode: number | undefined;
+  /** Of a step that ended with that status: its words, joined by spaces. */
+  readonly command?: string | undefined;
   /** For `gantry build --debug`. */
   readonly stepId: string | undefined;
   /** Last lines that the step wrote. */

@@ -1,0 +1,170 @@
+// The tar that is the body of POST /build, unpacked by gantry-unpack (confined by construction) into a directory of its own, which
+// lives as long as the build.
+
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream, type Stats, lstatSync, readdirSync, readlinkSync, readFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Digest } from "../../../base/digest.ts";
+import { EngineError } from "../../../base/errors.ts";
+import { decompress, detectCompression, magicLength } from "../../images/compression.ts";
+import { unpackTar } from "../../snapshots/unpacker.ts";
+import { createIgnoreMatcher } from "../dockerfile/index.ts";
+import type { EntryType, SourceDirectory, SourceEntry } from "../sources/index.ts";
+
+export interface TarContextDeps {
+  readonly dataRoot: string;
+  /** Path of gantry-unpack. */
+  readonly unpackPath: string;
+}
+
+const limits = { entries: 2_000_000, bytes: Number.MAX_SAFE_INTEGER, depth: 1024 } as const;
+/** Larger files are read as streams. */
+const smallFileBytes = 1 << 20;
+/** Entries between two turns of the event loop. */
+const atOnce = 200;
+
+/** A context that came as a tar. */
+export class TarContext implements AsyncDisposable {
+  readonly #root: string;
+  #entries: readonly SourceEntry[] = [];
+
+  private constructor(root: string) {
+    this.#root = root;
+  }
+
+  /**
+   * @throws InvalidParameter not a tar, hostile, damaged, compressed in an unknown way
+   */
+  static async receive(
+    deps: TarContextDeps,
+    body: AsyncIterable<Uint8Array>,
+    progress: (bytes: number) => void,
+    signal: AbortSignal,
+  ): Promise<TarContext> {
+    const root = join(deps.dataRoot, "tmp", randomUUID());
+    await mkdir(join(root, "fs"), { recursive: true, mode: 0o755 });
+    const context = new TarContext(root);
+    try {
+      const unpacked = await unpackTar(deps.unpackPath, await plain(count(body, progress)), root, limits, signal);
+      await unpacked.synced;
+      context.#entries = await entriesOf(join(root, "fs"), signal);
+      return context;
+    } catch (error) {
+      await context[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** What patterns exclude is deleted: the classic builder's context is without it. */
+  async exclude(patterns: readonly string[]): Promise<void> {
+    if (patterns.length === 0) return;
+    const matcher = createIgnoreMatcher(patterns);
+    const kept = new Set(this.#entries.filter(({ path }) => !matcher.ignores(path)).map(({ path }) => path));
+    // A directory stays when something in it was brought back.
+    for (const path of kept)
+      for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) kept.add(path.slice(0, at));
+    const gone = this.#entries.filter(({ path }) => !kept.has(path));
+    for (const { path } of gone) await rm(join(this.#root, "fs", path), { recursive: true, force: true });
+    this.#entries = this.#entries.filter(({ path }) => kept.has(path));
+  }
+
+  /** The directory; disposing of it leaves the context, which may be asked for again. */
+  directory(): SourceDirectory {
+    return { path: join(this.#root, "fs"), entries: this.#entries, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#root, { recursive: true, force: true });
+  }
+}
+
+async function* count(body: AsyncIterable<Uint8Array>, progress: (bytes: number) => void): AsyncGenerator<Uint8Array> {
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    progress(bytes);
+    yield chunk;
+  }
+}
+
+/** Without its compression. */
+async function plain(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+  let start: Uint8Array = new Uint8Array(0);
+  while (start.length < magicLength) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    start = Buffer.concat([start, next.value]);
+  }
+  if (start.length === 0)
+    throw new EngineError("InvalidParameter", "the build context is empty: send a tar with a Dockerfile in it");
+  async function* whole(): AsyncGenerator<Uint8Array> {
+    yield start;
+    yield* chunks;
+  }
+  return decompress(whole(), detectCompression(start));
+}
+
+async function entriesOf(root: string, signal: AbortSignal): Promise<readonly SourceEntry[]> {
+  const entries: SourceEntry[] = [];
+  const firstNames = new Map<string, SourceEntry>();
+  const walk = async (directory: string): Promise<void> => {
+    for (const name of readdirSync(join(root, directory)).sort()) {
+      const path = directory === "" ? name : `${directory}/${name}`;
+      const entry = await entryOf(root, path, firstNames);
+      entries.push(entry);
+      if (entries.length % atOnce === 0) await pause(signal);
+      if (entry.type === "directory") await walk(path);
+    }
+  };
+  await walk("");
+  return entries;
+}
+
+async function entryOf(root: string, path: string, firstNames: Map<string, SourceEntry>): Promise<SourceEntry> {
+  const absolute = join(root, path);
+  const stat = lstatSync(absolute, { bigint: true });
+  const type = typeOf(stat);
+  const key = `${stat.dev}:${stat.ino}`;
+  const first = type === "file" && stat.nlink > 1n ? firstNames.get(key) : undefined;
+  const entry: SourceEntry = {
+    path,
+    type,
+    mode: Number(stat.mode) & 0o7777,
+    uid: 0,
+    gid: 0,
+    size: type === "file" ? Number(stat.size) : 0,
+    mtimeNs: stat.mtimeNs,
+    linkName: type === "symlink" ? readlinkSync(absolute) : (first?.path ?? ""),
+    xattrs: {},
+    digest: type === "file" ? (first?.digest ?? (await digestOfFile(absolute, Number(stat.size)))) : undefined,
+  };
+  if (type === "file" && stat.nlink > 1n && first === undefined) firstNames.set(key, entry);
+  return entry;
+}
+
+function typeOf(
+  stat: Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket" | "isCharacterDevice">,
+): EntryType {
+  if (stat.isFile()) return "file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symlink";
+  if (stat.isFIFO()) return "fifo";
+  if (stat.isSocket()) return "socket";
+  return stat.isCharacterDevice() ? "char" : "block";
+}
+
+async function digestOfFile(path: string, size: number): Promise<Digest> {
+  const hash = createHash("sha256");
+  if (size <= smallFileBytes) hash.update(readFileSync(path));
+  else
+    for await (const chunk of createReadStream(path, { highWaterMark: smallFileBytes })) hash.update(chunk as Buffer);
+  return `sha256:${hash.digest("hex")}` as Digest;
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
+}
