@@ -74,7 +74,7 @@ const embeddedKey = "images.embedded";
 /** Loads the records; an image that cannot be read is set aside and reported by `check`. */
 export async function createImages(deps: CreateImagesDeps): Promise<Images> {
   const records = await ImageRecords.load(deps.store, deps.content, deps.logger);
-  deps.snapshots.setRoots(() => records.tops());
+  deps.snapshots.addRoots("images", () => records.tops());
   // What was being read when its image was deleted, if the engine was killed then. Images that cannot be read hold nothing.
   if (records.broken.size === 0) await deleteUnneeded(deps, records, deps.content.digests());
   const announce = (action: string, record: ImageRecord, name: string): void =>

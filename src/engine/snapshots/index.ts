@@ -33,8 +33,8 @@ export interface Snapshotter {
   /** Unpacks one layer's uncompressed tar over `parent`; verifies the digest; synced and committed when it resolves. */
   unpack(parent: ChainId | undefined, diffId: DiffId, tar: Readable, signal: AbortSignal): Promise<ChainId>;
   layerSize(chainId: ChainId): number;
-  /** Removes layers that no image (given) and no writable layer needs; returns bytes freed. */
-  collect(neededTops: readonly ChainId[]): Promise<number>;
+  /** Removes layers that neither the owner (given), nor another owner of roots, nor a writable layer needs; returns bytes freed. */
+  collect(neededTops: readonly ChainId[], owner?: RootOwner): Promise<number>;
 
   // What images/ needs to unpack a layer before it knows which layer it is.
 
@@ -56,12 +56,17 @@ export interface Snapshotter {
    * @throws DataLoss a layer was neither staged nor unpacked before
    */
   place(layers: readonly { readonly diffId: DiffId; readonly staged: StagedLayer | undefined }[]): Promise<Placed>;
-  /** Says whom to ask for the top layers of all images, so that what a deleted image left to a container goes with that. */
-  setRoots(roots: () => readonly ChainId[]): void;
+  /**
+   * Says whom to ask for the top layers that an owner needs, in place of whom was named for it before: so that what a deleted image
+   * left to a container goes with that, and one owner's collection leaves what others need. Before anything is collected.
+   */
+  addRoots(owner: RootOwner, roots: () => readonly ChainId[]): void;
+  /** All layers under an owner's roots. */
+  neededBy(owner: RootOwner): ReadonlySet<ChainId>;
   /** Held while layers come and go together with the images that need them. Taken before the store, after a container's mutex. */
   lock(): Promise<Disposable>;
-  /** What `collect` would remove, top-most first, for a commit together with the caller's rows. */
-  planCollect(neededTops: readonly ChainId[]): LayerRemoval;
+  /** What `collect` would remove, top-most first, for a commit together with the caller's rows. @param owner "images" without it */
+  planCollect(neededTops: readonly ChainId[], owner?: RootOwner): LayerRemoval;
   /**
    * The layer's uncompressed tar, byte for byte as it was unpacked. Hashed while it is read: the last read throws DataLoss
    * when the bytes are no longer what the diff id says.
@@ -90,6 +95,9 @@ export interface Snapshotter {
    */
   check(neededTops: () => readonly ChainId[], repair: boolean): Promise<readonly SnapshotFinding[]>;
 }
+
+/** Who needs layers: images, and what builds remember. */
+export type RootOwner = "images" | "builds";
 
 export interface StagedLayer {
   readonly diffId: DiffId;

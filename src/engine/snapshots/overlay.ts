@@ -20,6 +20,7 @@ import type {
   OverlayDirs,
   Placed,
   Prepared,
+  RootOwner,
   SnapshotFinding,
   Snapshotter,
   StagedLayer,
@@ -70,7 +71,7 @@ class OverlaySnapshotter implements Snapshotter {
   #leaving: ReadonlySet<ChainId> = new Set();
   readonly #staging: StagingArea;
   readonly #mutex = new KeyedMutex();
-  #roots: (() => readonly ChainId[]) | undefined;
+  readonly #roots = new Map<RootOwner, () => readonly ChainId[]>();
 
   constructor(
     deps: SnapshotterDeps,
@@ -134,7 +135,7 @@ class OverlaySnapshotter implements Snapshotter {
         await this.#directories.remove(dir);
         if (parent === undefined || unpin === undefined) return;
         // An image's layers stay, most likely: nobody waits for the lock then.
-        if (this.#roots?.().includes(parent) === true) this.#unpinLater(parent, unpin);
+        if (this.#rootsBut(undefined).includes(parent)) this.#unpinLater(parent, unpin);
         else await this.#unpin(parent, unpin);
       },
     };
@@ -147,8 +148,21 @@ class OverlaySnapshotter implements Snapshotter {
     return { writableBytes, totalBytes: under.reduce((sum, layer) => sum + layer.sizeBytes, writableBytes) };
   }
 
-  setRoots(roots: () => readonly ChainId[]): void {
-    this.#roots = roots;
+  addRoots(owner: RootOwner, roots: () => readonly ChainId[]): void {
+    this.#roots.set(owner, roots);
+  }
+
+  neededBy(owner: RootOwner): ReadonlySet<ChainId> {
+    const needed = new Set<ChainId>();
+    for (const top of this.#roots.get(owner)?.() ?? [])
+      for (let id: ChainId | undefined = top; id !== undefined && !needed.has(id); id = this.#layers.get(id)?.parent)
+        needed.add(id);
+    return needed;
+  }
+
+  /** Of all owners, or of all others. */
+  #rootsBut(owner: RootOwner | undefined): ChainId[] {
+    return [...this.#roots].flatMap(([name, roots]) => (name === owner ? [] : roots()));
   }
 
   has(chainId: ChainId): boolean {
@@ -184,9 +198,9 @@ class OverlaySnapshotter implements Snapshotter {
     return this.#layer(chainId).sizeBytes;
   }
 
-  async collect(neededTops: readonly ChainId[]): Promise<number> {
+  async collect(neededTops: readonly ChainId[], owner: RootOwner = "images"): Promise<number> {
     using _ = await this.lock();
-    const plan = this.planCollect(neededTops);
+    const plan = this.planCollect(neededTops, owner);
     await this.#deps.store.commit(plan.changes);
     await plan.discard();
     return plan.bytes;
@@ -245,9 +259,13 @@ class OverlaySnapshotter implements Snapshotter {
     return this.#mutex.lock("layers");
   }
 
-  planCollect(neededTops: readonly ChainId[]): LayerRemoval {
+  planCollect(neededTops: readonly ChainId[], owner: RootOwner = "images"): LayerRemoval {
+    return this.#planCollect([...neededTops, ...this.#rootsBut(owner)]);
+  }
+
+  #planCollect(tops: readonly ChainId[]): LayerRemoval {
     const parents = [...this.#writables.values()].flatMap(({ parent }) => (parent === undefined ? [] : [parent]));
-    const removed = findUnneeded(this.#layers, [...neededTops, ...this.#pins.chainIds(), ...parents]);
+    const removed = findUnneeded(this.#layers, [...tops, ...this.#pins.chainIds(), ...parents]);
     this.#leaving = new Set(removed.map(({ chainId }) => chainId));
     return {
       removed: removed.map(({ chainId }) => chainId),
@@ -372,7 +390,7 @@ class OverlaySnapshotter implements Snapshotter {
     if (layer === undefined) return undefined;
     const { chainId, sizeBytes, tarBytes } = layer;
     // Whose image has not come yet, whoever makes it needs it: only what had an image can have lost it.
-    const orphans = findUnneeded(this.#layers, this.#roots?.() ?? []);
+    const orphans = findUnneeded(this.#layers, this.#rootsBut(undefined));
     const hadUser = !orphans.some((orphan) => orphan.chainId === chainId);
     const unpin = this.#pins.pin(chainId);
     return { sizeBytes, tarBytes, release: async () => (hadUser ? this.#unpin(chainId, unpin) : unpin()) };
@@ -382,8 +400,8 @@ class OverlaySnapshotter implements Snapshotter {
   async #unpin(chainId: ChainId, unpin: () => void): Promise<void> {
     using _ = await this.lock();
     unpin();
-    if (this.#roots === undefined) return;
-    const plan = this.planCollect(this.#roots());
+    if (this.#roots.size === 0) return;
+    const plan = this.#planCollect(this.#rootsBut(undefined));
     if (!plan.removed.includes(chainId)) return;
     await this.#deps.store.commit(plan.changes);
     await plan.discard();
