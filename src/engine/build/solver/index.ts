@@ -2,13 +2,16 @@
 // same step of several builds runs once; what was solved is remembered within a quota.
 
 import type { ChainId, DiffId, Digest } from "../../../base/digest.ts";
+import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
 import type { Logger } from "../../../base/log.ts";
+import type { Snapshotter } from "../../snapshots/index.ts";
 import type { Store } from "../../store/index.ts";
 import type { BuildClient } from "../client.ts";
 import type { Graph, Op, SourceOp, Vertex } from "../graph/index.ts";
 import type { BuildLayers } from "../layers/index.ts";
 import type { BuildProgress, VertexReporter } from "../progress.ts";
 import type { SourceDirectory } from "../sources/index.ts";
+import type { CacheRecords } from "./records.ts";
 
 /** What an op made: layers, bottom first, or a directory of a source. */
 export type Snapshot =
@@ -76,8 +79,22 @@ export interface Solved {
   readonly createdAt: string;
 }
 
+/** Why a build failed, and at which vertex; kind and message are the cause's, which is what its runner threw (StepFailed …). */
+export class VertexFailed extends EngineError {
+  readonly vertex: Digest;
+
+  constructor(vertex: Digest, cause: unknown) {
+    super(isEngineError(cause) ? cause.kind : "Unknown", messageOf(cause), { cause });
+    this.vertex = vertex;
+  }
+}
+
 /** Holds everything that was solved until disposed: no collection touches it. */
 export interface Solution extends AsyncDisposable {
+  /**
+   * Of a vertex between, whose layers nobody needed, `snapshot` names layers that may not be here; targets' are. undefined: it was
+   * not looked at, or it is a source that was not fetched.
+   */
   get(vertex: Digest): Solved | undefined;
 }
 
@@ -85,7 +102,8 @@ export interface Solver {
   /**
    * Solves what `targets` need. Steps that another build runs at this moment are waited for; aborting stops those that nobody else waits for.
    *
-   * @throws the first failure; the others are stopped
+   * @throws VertexFailed the first failure; the others are stopped, and have ended
+   * @throws Cancelled    the signal was aborted
    */
   solve(graph: Graph, targets: readonly Digest[], job: JobContext, signal: AbortSignal): Promise<Solution>;
   readonly cache: BuildCache;
@@ -152,13 +170,20 @@ export interface CacheRecordExport {
   readonly description: string;
 }
 export interface CacheRecordOffer extends CacheRecordExport {
-  /** Brings the layers here; called once, when the record is wanted. */
-  fetch(signal: AbortSignal): Promise<void>;
+  /**
+   * Brings the layers here; called once, when the record is wanted. What cannot be had is made by running the step.
+   *
+   * @returns keeps the layers from being collected until disposed
+   */
+  fetch(signal: AbortSignal): Promise<Disposable>;
 }
 
 export interface SolverDeps {
   readonly store: Store;
   readonly layers: BuildLayers;
+  readonly snapshots: Pick<Snapshotter, "lock" | "planCollect" | "neededBy" | "layerSize" | "has">;
+  /** From `openCacheRecords`, whose tops were added to the snapshotter's roots before images/ began. */
+  readonly records: CacheRecords;
   readonly runners: Readonly<Record<Op["kind"], OpRunner>>;
   readonly contentDigest: ContentDigester;
   /** Asked for their entries and told to remove: contexts, downloads, cache mounts. */
@@ -172,3 +197,4 @@ export interface SolverDeps {
 }
 
 export { createSolver } from "./solver.ts";
+export { type CacheRecords, openCacheRecords } from "./records.ts";
