@@ -1,5 +1,5 @@
 // What gantry-unpack and gantry-pack share: how they fail, and the recipe, from which a layer's tar can be put together
-// again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading).
+// again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading), layer-record.c (writing), layer-sha256.c.
 #ifndef GANTRY_LAYER_H
 #define GANTRY_LAYER_H
 
@@ -62,5 +62,27 @@ void open_recipe(struct recipe *recipe, int fd, const char *what);
 void next_record(struct recipe *recipe, struct recipe_record *record);
 // Points at 1 … `max` bytes, which are thereby consumed.
 size_t recipe_some(struct recipe *recipe, const unsigned char **from, uint64_t max);
+
+// layer-record.c: a recipe being written, one in a program. Without begin_record these do nothing.
+// Takes over `fd`, a new file opened for reading and writing.
+void begin_record(int fd);
+bool is_recording(void);
+void record_bytes(const unsigned char *from, size_t size);
+void record_header(const unsigned char block[BLOCK]);
+// The file whose content comes next: `path` in fs/.
+void record_content(uint64_t inode, uint64_t size, const char *path);
+void record_data(uint64_t offset, uint64_t length);
+// Writes the end; the descriptor is the caller's again.
+int end_record(void);
+
+// layer-sha256.c
+struct sha256 {
+  uint32_t state[8];
+  uint64_t length; // bytes so far
+  unsigned char block[64];
+};
+void sha256_begin(struct sha256 *hash);
+void sha256_add(struct sha256 *hash, const void *bytes, size_t size);
+void sha256_end(struct sha256 *hash, char hex[65]);
 
 #endif

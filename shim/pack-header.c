@@ -95,7 +95,7 @@ static void finish(char block[BLOCK]) {
   unsigned int sum = 0;
   for (int i = 0; i < BLOCK; i++) sum += (unsigned char)block[i];
   snprintf(block + 148, 7, "%06o", sum);
-  emit(block, BLOCK);
+  emit_block(block);
 }
 
 static void emit_records(void) {
@@ -141,4 +141,5 @@ void emit_header(const struct member *member) {
   records_size += member->records_size;
   if (records_size > 0) emit_records();
   finish(block);
+  if (is_sealing()) seal_member(member);
 }

@@ -36,22 +36,22 @@ static int open_mounted(const char *directory) {
   return mounted;
 }
 
-static int bind_old(const char *directory) {
+static int bind_old(const char *directory, bool writable) {
   enter_namespace();
   if (mount(directory, directory, NULL, BIND, NULL) < 0 ||
-      mount(NULL, directory, NULL, BIND | REMOUNT | READ_ONLY | NO_SUID | NO_DEVICES | NO_EXEC, NULL) < 0)
-    fail(EXIT_SYSTEM, "mount %s read-only: %s", directory, strerror(errno));
+      mount(NULL, directory, NULL, BIND | REMOUNT | (writable ? 0 : READ_ONLY) | NO_SUID | NO_DEVICES | NO_EXEC, NULL) < 0)
+    fail(EXIT_SYSTEM, "mount %s: %s", directory, strerror(errno));
   return open_mounted(directory);
 }
 
-int mount_tree(const char *directory) {
+int mount_tree(const char *directory, bool writable) {
   int source = open_mounted(directory);
   int tree = (int)syscall(SYS_open_tree, source, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
   if (tree < 0 && errno != ENOSYS) fail(EXIT_SYSTEM, "mount %s: %s", directory, strerror(errno));
-  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
+  struct mount_attr attributes = {.attr_set = (writable ? 0 : MOUNT_ATTR_RDONLY) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC};
   if (tree >= 0 && syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0) return open_root(tree, directory);
   if (errno != ENOSYS) fail(EXIT_SYSTEM, "mount %s read-only: %s", directory, strerror(errno));
-  return open_root(bind_old(directory), directory);
+  return open_root(bind_old(directory, writable), directory);
 }
 
 // fsconfig takes values of at most 255 bytes: a path goes through a descriptor.

@@ -30,6 +30,10 @@ void flush_out(void) {
 
 void emit(const void *bytes, size_t size) {
   out_total += size;
+  if (is_sealing()) {
+    seal_bytes(bytes, size);
+    return;
+  }
   for (const unsigned char *at = bytes; size > 0;) {
     if (used == sizeof buffer) flush_out();
     size_t n = sizeof buffer - used < size ? sizeof buffer - used : size;
@@ -38,6 +42,15 @@ void emit(const void *bytes, size_t size) {
     at += n;
     size -= n;
   }
+}
+
+void emit_block(const void *block) {
+  if (!is_sealing()) {
+    emit(block, BLOCK);
+    return;
+  }
+  out_total += BLOCK;
+  seal_block(block);
 }
 
 void emit_zeros(uint64_t size) {
@@ -67,6 +80,10 @@ static bool send_file(int fd, off_t *at, uint64_t length) {
 
 uint64_t emit_file(int fd, uint64_t offset, uint64_t length, const char *path) {
   off_t at = (off_t)offset;
+  if (is_sealing()) {
+    out_total += length;
+    return seal_file(fd, offset, length, path);
+  }
   if (length >= SENDFILE_WORTH_IT && send_file(fd, &at, length)) return (uint64_t)at - offset;
   uint64_t left = length;
   while (left > 0) {

@@ -146,7 +146,7 @@ static void pack_node(const struct target *target, const struct stat *st) {
   else emit_member(type, st, 0, type == '2' ? link : NULL, records_size);
 }
 
-static void pack_children(int fd);
+static void pack_children(int fd, const struct stat *st, bool opaque);
 
 // Closes `fd`.
 static void pack_directory(int fd, int parent, const char *name, const struct stat *st) {
@@ -155,11 +155,12 @@ static void pack_directory(int fd, int parent, const char *name, const struct st
   size_t records_size = read_xattrs(&target);
   if (tree_kind == TREE_LAYER && !opaque && records_size == 0 && is_made(parent, name, path, st)) {
     close(fd);
+    if (is_sealing()) seal_drop(parent, name, path);
     return;
   }
   emit_member('5', st, 0, NULL, records_size);
   if (opaque) emit_whiteout(st, ".wh..opq");
-  pack_children(fd);
+  pack_children(fd, st, opaque);
 }
 
 static void pack_child(int parent, const char *name) {
@@ -179,23 +180,34 @@ static void pack_child(int parent, const char *name) {
     }
     if (fstat(target.fd, &st) < 0) fail(EXIT_SYSTEM, "stat %s: %s", path, strerror(errno));
   }
+  bool left_out = false;
+  if (is_sealing()) seal_time(&st);
   if (is_whiteout(&target, &st)) {
     if (tree_kind == TREE_LAYER) emit_whiteout(&st, name);
+    if (is_sealing() && S_ISREG(st.st_mode)) {
+      seal_whiteout(parent, name, path);
+      close(target.fd);
+      target.fd = -1;
+    }
   } else if (S_ISDIR(st.st_mode)) {
     pack_directory(target.fd, parent, name, &st);
     return;
   } else if (tree_kind == TREE_LAYER && is_made(parent, name, path, &st)) {
-    // Not the container's.
+    left_out = true; // not the container's
   } else if (S_ISREG(st.st_mode) && target.fd >= 0) {
     pack_file(target.fd, &st, read_xattrs(&target));
   } else if (!S_ISSOCK(st.st_mode) && target.fd < 0) {
     pack_node(&target, &st);
+  } else {
+    left_out = true;
   }
+  if (is_sealing() && left_out) seal_drop(parent, name, path);
+  else if (is_sealing()) seal_inode(target.fd, parent, name, &st, false, path);
   if (target.fd >= 0) close(target.fd);
 }
 
 // Closes `fd`.
-static void pack_children(int fd) {
+static void pack_children(int fd, const struct stat *st, bool opaque) {
   char **names = NULL;
   size_t count = 0, room = 0, length = strlen(path);
   DIR *dir = fdopendir(fd);
@@ -221,27 +233,29 @@ static void pack_children(int fd) {
     free(names[i]);
   }
   free(names);
+  if (is_sealing()) seal_inode(dirfd(dir), -1, NULL, st, opaque, path);
   closedir(dir);
 }
 
 // The root is a member only if it is not as an unpacked layer's root is by itself; and if nothing at all has changed, it is none
 // even then, so that no change makes an empty tar.
-static void pack_root(int root) {
-  struct stat st;
+static void pack_root(int root, const struct stat *st) {
   const struct target target = {.fd = root};
-  if (fstat(root, &st) < 0) fail(EXIT_SYSTEM, "stat the root: %s", strerror(errno));
   size_t records_size = read_xattrs(&target);
-  if ((st.st_mode & 07777) == 0755 && st.st_uid == 0 && st.st_gid == 0 && records_size == 0) return;
-  if (records_size == 0 && is_empty_root(root, &st)) return;
+  if ((st->st_mode & 07777) == 0755 && st->st_uid == 0 && st->st_gid == 0 && records_size == 0) return;
+  if (records_size == 0 && is_empty_root(root, st)) return;
   strcpy(path, ".");
-  emit_member('5', &st, 0, NULL, records_size);
+  emit_member('5', st, 0, NULL, records_size);
   *path = 0;
 }
 
 void pack_tree(int root, enum tree_kind kind) {
   tree_kind = kind;
-  if (kind == TREE_LAYER) pack_root(root);
-  pack_children(root);
+  struct stat st;
+  if (fstat(root, &st) < 0) fail(EXIT_SYSTEM, "stat the root: %s", strerror(errno));
+  if (is_sealing()) seal_time(&st);
+  if (kind == TREE_LAYER) pack_root(root, &st);
+  pack_children(root, &st, false);
   emit_zeros(2 * BLOCK);
   flush_out();
 }

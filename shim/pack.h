@@ -1,6 +1,6 @@
 // gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
 // (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
-// pack-links.c (hard links), pack-made.c (what is the engine's own in a root), pack-mount.c (how the tree is made visible).
+// pack-links.c (hard links), pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root), pack-mount.c (how the tree is made visible).
 #ifndef GANTRY_PACK_H
 #define GANTRY_PACK_H
 
@@ -18,6 +18,8 @@ enum {
 // pack-out.c: stdout, buffered. A reader that hung up ends the program quietly.
 extern uint64_t out_total;
 void emit(const void *bytes, size_t size);
+// A header.
+void emit_block(const void *block);
 void emit_zeros(uint64_t size);
 // Bytes of a file from `offset` on, fewer if it ends before.
 uint64_t emit_file(int fd, uint64_t offset, uint64_t length, const char *path);
@@ -26,8 +28,8 @@ void flush_out(void);
 // pack-recipe.c: the tar of the layer in `directory`.
 void pack_recipe(const char *directory);
 
-// pack-mount.c: the root of a tree, mounted read-only and without devices where nobody else sees it.
-int mount_tree(const char *directory);
+// pack-mount.c: the root of a tree, mounted without devices where nobody else sees it; read-only unless `writable`.
+int mount_tree(const char *directory, bool writable);
 // The merged view of `count` directories, the top-most first.
 int mount_overlay(char *const *directories, size_t count);
 
@@ -51,6 +53,23 @@ struct member {
 void emit_header(const struct member *member);
 // A record "LENGTH KEY=VALUE\n" at `to`; its length.
 size_t pax_record(unsigned char *to, size_t room, const char *path, const char *key, const void *value, size_t size);
+
+// pack-seal.c: `directory`/fs becomes a layer; writes its recipe. `clamp`: seconds that no time may be above, or "-".
+void seal_layer(const char *directory, const char *clamp);
+bool is_sealing(void);
+// Instead of output.
+void seal_bytes(const void *bytes, size_t size);
+void seal_block(const unsigned char block[BLOCK]);
+uint64_t seal_file(int fd, uint64_t offset, uint64_t length, const char *path);
+void seal_member(const struct member *member);
+// Bounds the time that a member will have.
+void seal_time(struct stat *st);
+// Takes out of the tree what the tar lacks.
+void seal_drop(int parent, const char *name, const char *path);
+// A whiteout in another form becomes a device node.
+void seal_whiteout(int parent, const char *name, const char *path);
+// What was packed gets the attributes and the time that a layer's has. `fd` is -1 for what cannot be opened.
+void seal_inode(int fd, int parent, const char *name, const struct stat *st, bool opaque, const char *path);
 
 // pack-links.c
 // The first path of a file with several names; NULL: this is the first, and remembered.

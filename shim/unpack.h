@@ -130,12 +130,8 @@ extern uint64_t content_bytes;
 // unpack-recipe.c: without create_recipe these do nothing.
 // Creates `layer`/recipe, and later `layer`/aside if it is needed; before the root is changed.
 void create_recipe(const char *layer);
-bool has_recipe(void);
-void record_bytes(const unsigned char *from, size_t size);
-void record_header(const unsigned char block[BLOCK]);
 // The file whose content comes next, by its descriptor and its name in the directory that open_parent gave last.
 void record_file(int fd, int parent, const char *name, uint64_t size);
-void record_data(uint64_t offset, uint64_t length);
 // Moves a file that the recipe may speak of out of the layer; false: there is no need.
 bool keep_aside(int parent, const char *name, const struct stat *st);
 // Names that a file has, those in aside/ not counted.

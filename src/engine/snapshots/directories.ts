@@ -132,6 +132,13 @@ export class SnapshotDirectories {
     await rename(staging, this.of(number));
   }
 
+  /** Moves a numbered directory to tmp/; the other way round than `settle`. @returns where it is */
+  async unsettle(number: number): Promise<string> {
+    const path = join(this.#tmp, randomUUID());
+    await rename(this.of(number), path);
+    return path;
+  }
+
   /** Entries of snapshots/. */
   async list(): Promise<readonly string[]> {
     return readdir(this.root);

@@ -82,6 +82,17 @@ export interface Snapshotter {
    */
   stageWritable(key: string, maxBytes: number, signal: AbortSignal): Promise<StagedLayer>;
   /**
+   * Makes the writable layer `key` a staged one in place, without copying a file; its key is free from then on. Nobody may have
+   * it mounted. Its row, if it has one, is the caller's to delete; what is no member of its tar is gone from its files.
+   *
+   * @param clampTimes seconds since 1970 that no time of a file may be above; undefined leaves them
+   * @returns undefined when nothing was changed in it: then it is removed
+   * @throws InvalidParameter a limit of the format was exceeded; System; the layer is still there then, in an unknown state
+   */
+  seal(key: string, clampTimes: number | undefined, signal: AbortSignal): Promise<StagedLayer | undefined>;
+  /** Keeps a layer, and those under it, from being collected until disposed; undefined when it is not there or going. */
+  pin(chainId: ChainId): Disposable | undefined;
+  /**
    * The whole file system of a writable layer over its chain, as one tar; mounts inside it are not in it. The last read
    * throws DataLoss when the layer was removed meanwhile.
    */

@@ -28,6 +28,7 @@ import type {
 import { LayerPins } from "./pins.ts";
 import { packLayer, packTar } from "./packer.ts";
 import { type Layer, type WritableLayer, insertLayer, loadRecords } from "./records.ts";
+import { sealLayer } from "./sealer.ts";
 import { type KeptLayer, StagingArea } from "./staging.ts";
 import { findUnneeded } from "./unneeded.ts";
 import { directoryBytes } from "./usage.ts";
@@ -273,6 +274,7 @@ class OverlaySnapshotter implements Snapshotter {
       changes: removed.map(({ chainId }) => ({ delete: "layers", key: chainId })),
       discard: async () => {
         for (const layer of removed) this.#layers.delete(layer.chainId);
+        this.#leaving = new Set();
         await this.#directories.remove(...removed.map(({ dir }) => dir));
       },
     };
@@ -294,6 +296,28 @@ class OverlaySnapshotter implements Snapshotter {
     const { upper, lower } = this.dirs(key);
     const run = { args: ["diff", upper, ...lower], subject: `writable layer of ${key}`, kind: "System" } as const;
     return this.#staging.stage(packTar(this.#deps.packPath, run, signal), undefined, this.#atMost(maxBytes), signal);
+  }
+
+  async seal(key: string, clampTimes: number | undefined, signal: AbortSignal): Promise<StagedLayer | undefined> {
+    const { lower } = this.dirs(key);
+    const { dir } = this.#writable(key);
+    const sealed = await sealLayer(this.#deps.packPath, this.#directories.of(dir), lower, clampTimes, signal);
+    if (sealed.members === 0) {
+      this.#writables.delete(key);
+      await this.#directories.remove(dir);
+      return undefined;
+    }
+    const directory = await this.#directories.unsettle(dir);
+    this.#writables.delete(key);
+    const staged = this.#staging.adopt(sealed, directory);
+    await this.#directories.removeTrees([join(directory, "work")]);
+    return staged;
+  }
+
+  pin(chainId: ChainId): Disposable | undefined {
+    if (!this.#layers.has(chainId) || this.#leaving.has(chainId)) return undefined;
+    const unpin = this.#pins.pin(chainId);
+    return { [Symbol.dispose]: unpin };
   }
 
   export(key: string, signal: AbortSignal): Readable {
@@ -328,6 +352,8 @@ class OverlaySnapshotter implements Snapshotter {
     if (repair && unneeded.removed.length > 0) {
       await this.#deps.store.commit(unneeded.changes);
       await unneeded.discard();
+    } else {
+      this.#leaving = new Set();
     }
     return findings;
   }
@@ -402,7 +428,10 @@ class OverlaySnapshotter implements Snapshotter {
     unpin();
     if (this.#roots.size === 0) return;
     const plan = this.#planCollect(this.#rootsBut(undefined));
-    if (!plan.removed.includes(chainId)) return;
+    if (!plan.removed.includes(chainId)) {
+      this.#leaving = new Set();
+      return;
+    }
     await this.#deps.store.commit(plan.changes);
     await plan.discard();
   }

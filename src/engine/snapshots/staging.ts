@@ -96,6 +96,12 @@ export class StagingArea {
     }
   }
 
+  /** A directory in tmp/ that is a layer already. */
+  adopt(layer: Unpacked, directory: string): StagedLayer {
+    this.#directories.add(directory);
+    return this.#share(new Staging(layer, directory));
+  }
+
   /** The directory behind a staged layer, synced; undefined when it was settled before or only kept. */
   async directoryOf(layer: StagedLayer): Promise<string | undefined> {
     const staging = this.#stagings.get(layer);
