@@ -225,7 +225,7 @@ function cacheOf(text: string, directoryKey: "src" | "dest", flag: string): Cach
     return { type: "registry", attributes: { ref: text }, directory: undefined };
   const fields = parsePairs(text, flag);
   const type = fields.get("type");
-  if (type === undefined) throw new CliError(`type required form> ${JSON.stringify(text)}`);
+  if (type === undefined) throw new CliError(`type is required in --${flag} ${text}`);
   const directory = type === "local" ? fields.get(directoryKey) : undefined;
   if (type === "local" && directory === undefined)
     throw new CliError(`${directoryKey} is required for --${flag} type=local`);

@@ -57,7 +57,8 @@ export class ClassicDoor {
   /** See BuildPort.cancel. */
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async cancel(buildId: string): Promise<void> {
-    if (!this.#deps.builder.cancel(buildId)) throw new EngineError("NotFound", `no build ${JSON.stringify(buildId)} runs`);
+    if (!this.#deps.builder.cancel(buildId))
+      throw new EngineError("NotFound", `no build ${JSON.stringify(buildId)} runs`);
   }
 
   async #run(

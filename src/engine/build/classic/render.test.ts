@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ProgressMessage } from "../../api/ports.ts";
+import type { BuildEvent, VertexProgress } from "../progress.ts";
+import { ClassicRenderer } from "./render.ts";
+
+const a = `sha256:${"a".repeat(64)}`;
+const b = `sha256:${"b".repeat(64)}`;
+
+function vertex(digest: string, over: Partial<VertexProgress>): BuildEvent {
+  const whole = { digest, name: "", inputs: [], startedAt: 1n, completedAt: undefined, cached: false, error: "" };
+  return { kind: "vertex", vertex: { ...whole, ...over } };
+}
+
+function log(digest: string, text: string, stream: 1 | 2 = 1): BuildEvent {
+  return { kind: "log", vertex: digest, stream, data: Buffer.from(text), at: 2n };
+}
+
+function render(events: readonly BuildEvent[], end: (renderer: ClassicRenderer) => void): readonly ProgressMessage[] {
+  const told: ProgressMessage[] = [];
+  const renderer = new ClassicRenderer((message) => told.push(message), false);
+  renderer.event({
+    kind: "plan",
+    steps: [
+      { instruction: "FROM scratch", vertex: undefined },
+      { instruction: "RUN make", vertex: a },
+      { instruction: "COPY . /", vertex: b },
+    ],
+  });
+  for (const event of events) renderer.event(event);
+  end(renderer);
+  return told;
+}
+
+const text = (told: readonly ProgressMessage[]): string => told.map(({ stream = "" }) => stream).join("");
+
+test("steps are told in the order of the Dockerfile, whatever ends first", () => {
+  const told = render(
+    [
+      vertex(b, {}),
+      vertex(b, { completedAt: 3n }),
+      vertex(a, {}),
+      log(a, "out\n"),
+      log(a, "err\n", 2),
+      vertex(a, { completedAt: 4n }),
+    ],
+    (renderer) => renderer.success(b, ["x:latest"]),
+  );
+  assert.equal(
+    text(told),
+    [
+      "Step 1/3 : FROM scratch\n",
+      "Step 2/3 : RUN make\n",
+      ` ---> Running in ${"a".repeat(12)}\n`,
+      "out\n",
+      "\u001B[91merr\n\u001B[0m",
+      ` ---> Removed intermediate container ${"a".repeat(12)}\n`,
+      ` ---> ${"a".repeat(12)}\n`,
+      "Step 3/3 : COPY . /\n",
+      ` ---> ${"b".repeat(12)}\n`,
+      `Successfully built ${"b".repeat(12)}\n`,
+      "Successfully tagged x:latest\n",
+    ].join(""),
+  );
+  assert.deepEqual(
+    told.filter(({ aux }) => aux !== undefined),
+    [{ aux: { ID: b } }],
+  );
+});
+
+test("a cached step says so", () => {
+  const told = render([vertex(a, { cached: true, completedAt: 2n })], () => undefined);
+  assert.match(text(told), /Step 2\/3 : RUN make\n ---> Using cache\n ---> a{12}\n$/);
+});
+
+test("a step that failed is told although an earlier one still runs", () => {
+  const told = render([vertex(a, {}), vertex(b, { completedAt: 2n, error: "no" }), log(b, "why\n")], (renderer) =>
+    renderer.fail(),
+  );
+  assert.match(text(told), /Running in a{12}\nStep 3\/3 : COPY \. \/\nwhy\n$/);
+});
