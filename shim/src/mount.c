@@ -1,7 +1,6 @@
-// The shim's own mount namespace: the overlay on a private mount, the network namespace's file, the hidden cgroup2 hierarchy.
+// The shim's own mount namespace: the root on a private mount, the network namespace's file, the hidden cgroup2 hierarchy.
 // Nothing mounted here shows on the host, and yet the host's mounts keep their peer groups, so that rshared and rslave
-// binds of a container work. Sources: mount_namespaces(7), move_mount(2) (MOVE_MOUNT_SET_GROUP, Linux 5.15),
-// fsopen(2), Documentation/filesystems/overlayfs.rst (lowerdir+, Linux 6.5).
+// binds of a container work. Sources: mount_namespaces(7), move_mount(2) (MOVE_MOUNT_SET_GROUP, Linux 5.15).
 
 #include <errno.h>
 #include <fcntl.h>
@@ -95,100 +94,6 @@ bool mount_hide_unified(void) {
   return mount("gantry", unified, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=700,size=1m") == 0;
 }
 
-// fsconfig takes values of at most 255 bytes; a longer path goes through a descriptor.
-static bool set_path(int fs, const char *key, const char *path) {
-  char link[64];
-  int fd = -1;
-  if (strlen(path) > 255 || strpbrk(path, "\\:,") != NULL) {
-    fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-      return false;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    path = link;
-  }
-  bool ok = syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, key, path, 0) == 0;
-  int error = errno;
-  close(fd);
-  errno = error;
-  return ok;
-}
-
-// 0: mounted; −1: failed, errno; 1: the kernel does not know this way.
-static int overlay_new(const struct options *o, const char *target) {
-  const char *lower;
-  size_t cursor = 0;
-  int layers = 0;
-  int fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
-  if (fs < 0)
-    return errno == ENOSYS ? 1 : -1;
-  int result = -1, mounted = -1;
-  while ((lower = field_next(&o->request, "lower", &cursor)) != NULL) {
-    if (!set_path(fs, "lowerdir+", lower)) {
-      result = layers == 0 && errno == EINVAL ? 1 : -1;
-      goto out;
-    }
-    layers++;
-  }
-  if (!set_path(fs, "upperdir", o->upper) || !set_path(fs, "workdir", o->work))
-    goto out;
-  syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "index", "off", 0);
-  // The file system itself: a runtime's remount would undo a read-only mount.
-  if (o->readonly && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) != 0)
-    goto out;
-  if (syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0) {
-    // Before Linux 6.5 overlay takes any key without a word and complains only now.
-    result = errno == EINVAL ? 1 : -1;
-    goto out;
-  }
-  mounted = (int)syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-  if (mounted >= 0 && syscall(SYS_move_mount, mounted, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0)
-    result = 0;
-out:;
-  int error = errno;
-  close(mounted);
-  close(fs);
-  errno = error;
-  return result;
-}
-
-// mount(2) takes one page of options: paths are given relative to the deepest directory that all layers share.
-static int overlay_old(const struct options *o, const char *target) {
-  char data[4096];
-  const char *lower, *first = field_get(&o->request, "lower");
-  size_t cursor = 0, shared = strlen(first), at;
-  while ((lower = field_next(&o->request, "lower", &cursor)) != NULL) {
-    size_t i = 0;
-    while (i < shared && lower[i] == first[i])
-      i++;
-    shared = i;
-    if (strpbrk(lower, "\\:,") != NULL) {
-      errno = EINVAL;
-      return -1;
-    }
-  }
-  while (shared > 1 && first[shared - 1] != '/')
-    shared--;
-  snprintf(data, sizeof data, "%.*s", (int)shared, first);
-  if (chdir(data) != 0)
-    return -1;
-  at = (size_t)snprintf(data, sizeof data, "index=off,upperdir=%s,workdir=%s,lowerdir=", o->upper, o->work);
-  cursor = 0;
-  while ((lower = field_next(&o->request, "lower", &cursor)) != NULL && at < sizeof data)
-    at += (size_t)snprintf(data + at, sizeof data - at, "%s:", lower[shared] == '\0' ? "." : lower + shared);
-  int result = -1;
-  if (at >= sizeof data) {
-    errno = E2BIG;
-  } else {
-    data[at - 1] = '\0';
-    result = mount("overlay", target, "overlay", o->readonly ? MS_RDONLY : 0, data);
-  }
-  int error = errno;
-  if (chdir("/") != 0)
-    return -1;
-  errno = error;
-  return result;
-}
-
 static bool make_points(const char *target, char reason[REASON_SIZE]) {
   int root = open(target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (root < 0) {
@@ -200,19 +105,76 @@ static bool make_points(const char *target, char reason[REASON_SIZE]) {
   return ok;
 }
 
+static bool mount_overlay(const struct overlay *o, const char *target, char reason[REASON_SIZE]) {
+  if (overlay_mount(o, target))
+    return true;
+  fail(reason, "mount overlay (upper %s) at %s: %s", o->upper == NULL ? "none" : o->upper, target, strerror(errno));
+  return false;
+}
+
+// What the parent layers of a step show, as a descriptor; −1: `reason`.
+static int open_base(struct shim *s, const struct overlay *o, char reason[REASON_SIZE]) {
+  char point[PATH_SIZE];
+  struct overlay parents = *o;
+  parents.upper = parents.work = NULL;
+  parents.readonly = true;
+  run_path(s, "rootfs", point);
+  if (o->count > 1 && !mount_overlay(&parents, point, reason))
+    return -1;
+  int fd = open(o->count > 1 ? point : o->lower[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0)
+    fail(reason, "open %s: %s", o->count > 1 ? point : o->lower[0], strerror(errno));
+  // The descriptor keeps it.
+  if (o->count > 1)
+    umount2(point, DETACH);
+  return fd;
+}
+
+// The root of a build's step: places to mount upon are in a layer of their own, views are put in their places.
+static bool mount_step(struct shim *s, struct overlay *o, const char *target, char reason[REASON_SIZE]) {
+  struct seen seen[VIEWS_MAX];
+  int count = 0, base = -1, stubs = -1, root = -1, cwd = -1;
+  bool ok = views_open(s, seen, &count, reason) && (base = open_base(s, o, reason)) >= 0;
+  if (ok && (stubs = open(s->options.stubs, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+    fail(reason, "open %s: %s", s->options.stubs, strerror(errno));
+    ok = false;
+  }
+  ok = ok && stubs_make(base, stubs, seen, count, reason);
+  if (ok) {
+    memmove(o->lower + 1, o->lower, (size_t)o->count * sizeof *o->lower);
+    o->lower[0] = s->options.stubs;
+    o->count++;
+    ok = mount_overlay(o, target, reason);
+  }
+  if (ok && (root = open(target, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+    fail(reason, "open %s: %s", target, strerror(errno));
+    ok = false;
+  }
+  ok = ok && views_place(root, seen, count, reason);
+  if (ok && s->options.cwd != NULL && (cwd = confine_make(root, s->options.cwd, true, true)) < 0) {
+    fail(reason, "make the working directory %s: %s", s->options.cwd, strerror(errno));
+    ok = false;
+  }
+  views_close(seen, count);
+  const int opened[] = {base, stubs, root, cwd};
+  for (size_t i = 0; i < sizeof opened / sizeof *opened; i++)
+    if (opened[i] >= 0)
+      close(opened[i]);
+  return ok;
+}
+
 bool mount_root(struct shim *s, char reason[REASON_SIZE]) {
   char target[PATH_SIZE];
+  struct overlay o = {.upper = s->options.upper, .work = s->options.work, .readonly = s->options.readonly};
   run_path(s, "rootfs", target);
   if (mkdir(target, 0700) != 0 && errno != EEXIST) {
     fail(reason, "mkdir %s: %s", target, strerror(errno));
     return false;
   }
-  int result = overlay_new(&s->options, target);
-  if (result > 0)
-    result = overlay_old(&s->options, target);
-  if (result != 0)
-    fail(reason, "mount overlay (upper %s) at %s: %s", s->options.upper, target, strerror(errno));
-  return result == 0 && (s->options.readonly || make_points(target, reason));
+  overlay_layers(&o, &s->options.request, "lower");
+  if (s->options.stubs != NULL)
+    return mount_step(s, &o, target, reason);
+  return mount_overlay(&o, target, reason) && (s->options.readonly || make_points(target, reason));
 }
 
 void mount_leave(struct shim *s) {

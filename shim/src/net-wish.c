@@ -151,25 +151,10 @@ static bool parse_interface(const struct fields *group, struct interface *out, c
   return true;
 }
 
-/** The fields from the next `if` up to what is not the interface's any more. */
-static bool group_next(const struct fields *f, size_t *cursor, struct fields *group) {
-  size_t at = *cursor;
-  while (at < f->size && strncmp(f->base + at, "if=", 3) != 0)
-    at += strlen(f->base + at) + 1;
-  if (at >= f->size)
-    return false;
-  size_t end = at + strlen(f->base + at) + 1;
-  while (end < f->size && strncmp(f->base + end, "if.", 3) == 0)
-    end += strlen(f->base + end) + 1;
-  *group = (struct fields){.base = f->base + at, .size = end - at};
-  *cursor = end;
-  return true;
-}
-
 bool interface_next(const struct fields *f, size_t *cursor, struct interface *out) {
   char reason[REASON_SIZE];
   struct fields group;
-  return group_next(f, cursor, &group) && parse_interface(&group, out, reason);
+  return field_group(f, "if", cursor, &group) && parse_interface(&group, out, reason);
 }
 
 static bool check_route(const struct fields *f, const char *key, int family, char reason[REASON_SIZE]) {
@@ -180,7 +165,7 @@ static bool check_route(const struct fields *f, const char *key, int family, cha
   if (text == NULL)
     return true;
   bool ok = route_parse(text, family, &route), found = false;
-  while (ok && group_next(f, &cursor, &group))
+  while (ok && field_group(f, "if", &cursor, &group))
     found |= strcmp(field_get(&group, "if"), route.interface) == 0;
   if (!found)
     fail(reason, "invalid %s", key);
@@ -194,7 +179,7 @@ bool wish_check(const struct fields *f, char reason[REASON_SIZE]) {
   struct element element;
   size_t cursor = 0, n;
   int count = 0;
-  while (group_next(f, &cursor, &group)) {
+  while (field_group(f, "if", &cursor, &group)) {
     if (count == INTERFACES_MAX) {
       fail(reason, "too many interfaces");
       return false;

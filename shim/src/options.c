@@ -54,6 +54,8 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
   o->upper = field_get(f, "upper");
   o->work = field_get(f, "work");
   o->readonly = field_flag(f, "ro");
+  o->stubs = field_get(f, "stubs");
+  o->cwd = field_get(f, "cwd");
   o->runtime = field_get(f, "runtime");
   o->state_root = field_get(f, "runtime.root");
   o->state = field_get(f, "runtime.state");
@@ -76,6 +78,10 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
     wrong = "upper or work";
   else if (!all_paths(f, "lower", 500, &lower) || lower == 0)
     wrong = "lower";
+  else if (o->stubs != NULL && !is_path(o->stubs))
+    wrong = "stubs";
+  else if (o->cwd != NULL && !is_path(o->cwd))
+    wrong = "cwd";
   else if (!all_paths(f, "cgroup", CGROUPS_MAX, &cgroups))
     wrong = "cgroup";
   else if (!is_path(o->runtime) || args > RUNTIME_ARGS_MAX)
@@ -96,5 +102,5 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
     fail(reason, "invalid %s", wrong);
     return false;
   }
-  return parse_network(o, f, reason);
+  return views_check(f, reason) && parse_network(o, f, reason);
 }

@@ -68,6 +68,20 @@ bool field_number(const struct fields *f, const char *key, int64_t min, int64_t 
   return true;
 }
 
+bool field_group(const struct fields *f, const char *key, size_t *cursor, struct fields *group) {
+  size_t at = *cursor, size = strlen(key);
+  while (at < f->size && (strncmp(f->base + at, key, size) != 0 || f->base[at + size] != '='))
+    at += strlen(f->base + at) + 1;
+  if (at >= f->size)
+    return false;
+  size_t end = at + strlen(f->base + at) + 1;
+  while (end < f->size && strncmp(f->base + end, key, size) == 0 && f->base[end + size] == '.')
+    end += strlen(f->base + end) + 1;
+  *group = (struct fields){.base = f->base + at, .size = end - at};
+  *cursor = end;
+  return true;
+}
+
 bool field_flag(const struct fields *f, const char *key) {
   const char *text = field_get(f, key);
   return text != NULL && strcmp(text, "1") == 0;

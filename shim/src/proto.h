@@ -11,7 +11,7 @@ enum {
   FRAME_HEADER = 4,
   FRAME_MAX_CONTROL = 8192,
   FRAME_MAX_SPAWN = 8 << 20, // and of op=network: a container may publish thousands of ports
-  FIELDS_MAX = 1024,
+  FIELDS_MAX = 8192, // a step sees the layers of several images
 };
 
 /** The body of a frame that proto_check accepted. */
@@ -33,6 +33,9 @@ const char *field_get(const struct fields *f, const char *key);
 
 /** The value of the next `key` after `*cursor` (start with 0), or NULL. */
 const char *field_next(const struct fields *f, const char *key, size_t *cursor);
+
+/** The fields from the next `key` up to the first that is not `key.…`; a group begins with its `key`. */
+bool field_group(const struct fields *f, const char *key, size_t *cursor, struct fields *group);
 
 /** A decimal number within [min, max]; `fallback` when the key is absent. False when it is malformed. */
 bool field_number(const struct fields *f, const char *key, int64_t min, int64_t max, int64_t fallback, int64_t *out);

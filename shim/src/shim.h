@@ -16,6 +16,8 @@ enum {
   REASON_SIZE = 512,
   RUNTIME_ARGS_MAX = 32,
   CGROUPS_MAX = 32,
+  LOWER_MAX = 501, // layers of a root, with the stubs of a step
+  VIEWS_MAX = 128,
   CONNECTIONS_MAX = 256,
   EXECS_RUNNING_MAX = 1024,
   EXECS_ENDED_MAX = 128,
@@ -58,6 +60,8 @@ struct options {
   const char *id, *run_dir, *exit_file;
   const char *upper, *work;
   bool readonly;
+  const char *stubs; // an empty directory for the layer of places to mount upon: this is a build's step; or NULL
+  const char *cwd;   // of a step: made when it is missing; or NULL
   const char *network; // none, host, join or own
   const char *runtime, *state_root;
   const char *state; // the runtime's directory of this container, when removing it is all that deleting does; or NULL
@@ -262,6 +266,65 @@ pid_t runtime_launch(struct shim *, const char *const *tail, const int fds[3], b
 void runtime_start(struct process *);
 /** A runtime process of ours has ended. True: it was one. */
 bool runtime_ended(struct shim *, pid_t, int status);
+
+// ---- views-check.c: what a step sees beside its root ----
+
+struct view {
+  struct fields group;
+  const char *name;         // digits
+  const char *path;         // a directory, file or socket of the engine's; or layers; or a tmpfs
+  const char *upper, *work; // throw-away, for layers that may be written; or NULL
+  const char *source;       // inside of that tree; NULL for its root
+  const char *target;       // inside of the step's root; NULL: the runtime binds it from `views/<name>`
+  int layers;
+  bool tmpfs;
+  int64_t tmpfs_bytes; // 0: the kernel's default
+  bool readonly;
+  bool socket; // the one place where a socket may be shown
+};
+
+bool views_check(const struct fields *, char reason[REASON_SIZE]);
+/** The next view of a request that views_check has accepted. */
+bool view_next(const struct fields *, size_t *cursor, struct view *out);
+
+// ---- overlay.c ----
+
+struct overlay {
+  const char *lower[LOWER_MAX]; // top-most first
+  int count;
+  const char *upper, *work; // NULL: nothing can be written, and there are at least two layers
+  bool readonly;
+};
+
+/** Appends the values of `key`. */
+bool overlay_layers(struct overlay *, const struct fields *, const char *key);
+/** False: errno. */
+bool overlay_mount(const struct overlay *, const char *target);
+
+// ---- confine.c: paths inside of a tree ----
+
+/** Opens a path as if `root` were "/", links followed inside; −1 and errno. */
+int confine_open(int root, const char *path);
+/** Opens the entry itself at a path that has no links in it, on the same mount; −1 and errno. */
+int confine_entry(int root, const char *path);
+/** As confine_open, and makes what is missing; on the file system of the root itself only with `on_root`. */
+int confine_make(int root, const char *path, bool directory, bool on_root);
+
+// ---- views.c, stubs.c ----
+
+/** A view that has been opened: a mount that is not in its place yet. */
+struct seen {
+  int tree;
+  bool directory;
+  const char *target;
+};
+
+bool views_open(struct shim *, struct seen *, int *count, char reason[REASON_SIZE]);
+/** In the request's order: outer ones come first. */
+bool views_place(int root, const struct seen *, int count, char reason[REASON_SIZE]);
+void views_close(struct seen *, int count);
+/** Makes in the empty layer `stubs` whatever the tree `base` lacks to mount the views and the engine's own upon. */
+bool stubs_make(int base, int stubs, const struct seen *, int count, char reason[REASON_SIZE]);
 
 // ---- mount.c, mount-points.c ----
 

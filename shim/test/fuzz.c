@@ -35,6 +35,24 @@ static void walk_network(const struct fields *f) {
   free(none);
 }
 
+// Of a request that was accepted: as many views as it has groups, each of one kind.
+static void walk_views(const struct fields *f) {
+  struct fields group;
+  struct view v;
+  size_t cursor = 0, at = 0;
+  int groups = 0, views = 0;
+  while (field_group(f, "view", &at, &group))
+    groups++;
+  while (view_next(f, &cursor, &v)) {
+    views++;
+    if (v.name[0] < '0' || v.name[0] > '9' || strlen(v.name) > 4 || (v.path != NULL) + (v.layers > 0) + v.tmpfs != 1 ||
+        (v.path != NULL && v.path[0] != '/') || (v.upper == NULL && v.layers == 1) || v.layers >= LOWER_MAX)
+      abort();
+  }
+  if (views != groups || views > VIEWS_MAX)
+    abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   struct fields f;
   struct options o;
@@ -52,8 +70,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       continue;
     (void)field_flag(&f, "tty");
     (void)field_number(&f, "signal", 0, 64, -1, &n);
-    if (options_parse(&o, &f, reason) && (strlen(o.id) != 64 || o.run_dir[0] != '/'))
-      abort();
+    if (options_parse(&o, &f, reason)) {
+      if (strlen(o.id) != 64 || o.run_dir[0] != '/' || (o.stubs != NULL && o.stubs[0] != '/'))
+        abort();
+      walk_views(&f);
+    }
     walk_network(&f);
   }
   free(body);
@@ -75,7 +96,10 @@ int main(int argc, char **argv) {
       "if.address=10.0.0.2/16\0if.address=fd00::2/64\0if.sysctl=net/ipv4/conf/eth0/log_martians 1\0if=eth1\0if.kind=ipvlan\0"
       "if.parent=ens3\0if.mode=l3s\0if.flag=vepa\0gateway4=eth0 10.0.0.1\0gateway6=eth1\0dns=/run/dns.sock\0"
       "firewall=inet a_b 0a0b 01\nbridge c 00\n\0ports=tcp 0.0.0.0 80 10.0.0.2 80\n\0runtime=/usr/bin/crun\0runtime.arg=--x\0runtime.root=/r\0tty=1\0rows=24\0columns=80\0"
-      "log=/var/x/log\0log.max=100\0log.files=3\0cgroup=/sys/fs/cgroup/x\0lower=/a\0lower=/b\0";
+      "log=/var/x/log\0log.max=100\0log.files=3\0cgroup=/sys/fs/cgroup/x\0lower=/a\0lower=/b\0"
+      "stubs=/s\0cwd=/w\0view=0\0view.lower=/l\0view.lower=/m\0view.source=../a/b\0view.target=/t\0view.ro=1\0"
+      "view=1\0view.path=/c\0view.target=/root/.cache\0view=2\0view.tmpfs=1024\0view.target=x\0"
+      "view=13\0view.lower=/l\0view.upper=/u\0view.work=/w\0view=4\0view.path=/p\0view.socket=1\0";
   uint8_t body[2048];
   long runs = argc > 1 ? atol(argv[1]) : 100000;
   state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
