@@ -69,6 +69,8 @@ export interface LabelInstruction extends InstructionBase {
 
 /** RUN --mount, split into its options, not expanded; `type` is bind where it was not said. */
 export interface RunMount {
+  /** As written; `expandRunMount` makes of it a mount whose values are expanded and checked. */
+  readonly raw: string;
   readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
   readonly from: string | undefined;
   readonly source: string | undefined;
@@ -211,8 +213,9 @@ export interface LocatedError extends EngineError {
 /** How a value is looked up; undefined is "not set", which `${v-d}` tells from empty. */
 export type Lookup = (name: string) => string | undefined;
 
-export { parseDockerfile, parseTrigger } from "./parse.ts";
+export { expandRunMount, parseDockerfile, parseTrigger } from "./parse.ts";
+export { parseCheckOptions } from "./directives.ts";
 export { DockerfileError, isDockerfileError, renderExcerpt } from "./error.ts";
-export { expandWord, expandWords, type Expansion } from "./expand.ts";
+export { expandHeredoc, expandWord, expandWords, type Expansion } from "./expand.ts";
 export { lintDockerfile, lintRules, type LintFacts } from "./lint.ts";
 export { parseIgnoreFile, type IgnoreMatcher, createIgnoreMatcher } from "./ignore.ts";
