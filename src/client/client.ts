@@ -200,7 +200,7 @@ export class Client {
   async #send(
     method: string,
     path: string,
-    headers: Readonly<Record<string, string>>,
+    headers: Readonly<Record<string, string | readonly string[]>>,
     options: CallOptions,
     signal: AbortSignal | undefined,
   ): Promise<RawResponse> {
@@ -298,6 +298,37 @@ export class Client {
       first: response.takeOver(),
       contentType: response.head.headers.get("content-type") ?? "",
     };
+  }
+
+  /**
+   * Turns a connection over to another protocol; what has arrived of it is still to be read from the socket.
+   *
+   * @throws ConnectionError
+   * @throws DaemonError     the daemon does not speak it
+   */
+  async upgrade(
+    path: string,
+    protocol: string,
+    headers: Readonly<Record<string, string | readonly string[]>>,
+    signal?: AbortSignal,
+  ): Promise<Socket> {
+    const response = await this.#send(
+      "POST",
+      path,
+      { Connection: "Upgrade", Upgrade: protocol, ...headers },
+      {},
+      signal,
+    );
+    const { status } = response.head;
+    if (status >= 400) throw await readError(response);
+    if (status !== 101) {
+      response.socket.destroy();
+      throw new DaemonError(status, `unable to upgrade to ${protocol}, received ${status}`);
+    }
+    const { socket } = response;
+    const first = response.takeOver();
+    if (first.length > 0) socket.unshift(first);
+    return socket;
   }
 }
 

@@ -19,7 +19,8 @@ export interface RequestHead {
   readonly method: string;
   readonly target: string;
   readonly host: string;
-  readonly headers: Readonly<Record<string, string>>;
+  /** A list is sent as a line for each. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** Bytes, chunks to come, or nothing. */
   readonly body: Buffer | AsyncIterable<Buffer> | undefined;
 }
@@ -204,7 +205,8 @@ async function sendBody(socket: Socket, body: AsyncIterable<Buffer>): Promise<vo
  */
 export async function sendRequest(socket: Socket, request: RequestHead): Promise<RawResponse> {
   const lines = [`${request.method} ${request.target} HTTP/1.1`, `Host: ${request.host}`];
-  for (const [name, value] of Object.entries(request.headers)) lines.push(`${name}: ${value}`);
+  for (const [name, value] of Object.entries(request.headers))
+    for (const one of typeof value === "string" ? [value] : value) lines.push(`${name}: ${one}`);
   const { body } = request;
   const isStream = body !== undefined && !Buffer.isBuffer(body);
   if (isStream) lines.push("Transfer-Encoding: chunked");

@@ -1,0 +1,138 @@
+// Builds over BuildKit's API, which dockerd and gantryd serve on /grpc: solve with its progress, questions about a Dockerfile, the
+// cache. Files, secrets and agents are served to the daemon on a session, a connection of its own (client/session).
+
+import type { Duplex } from "node:stream";
+import { connectGrpc, type GrpcClient, type MessageInit, type MessageOf } from "../grpc/index.ts";
+import {
+  Control,
+  type PruneRequest,
+  type SolveRequest,
+  type StatusResponse,
+  type UsageRecord,
+} from "../spec/buildkit/control.ts";
+import { LLBBridge } from "../spec/buildkit/gateway.ts";
+import type { Client } from "./client.ts";
+
+/** Metadata that says which build a call of the bridge belongs to. */
+const buildIdKey = "buildkit-controlapi-buildid";
+
+/** What the client lets the daemon call on its session. */
+export interface SessionHeaders {
+  readonly id: string;
+  /** Names the directory that is built from, so that the daemon recognises its files. */
+  readonly sharedKey: string;
+  /** "/moby.filesync.v1.FileSync/DiffCopy", … */
+  readonly methods: readonly string[];
+}
+
+/** @throws DaemonError the daemon has no BuildKit */
+export async function openBuildkit(client: Client, signal: AbortSignal): Promise<GrpcClient> {
+  return connectGrpc(await client.upgrade("/grpc", "h2c", {}, signal));
+}
+
+/** A connection on which the daemon is the client from now on. */
+export function openSession(client: Client, session: SessionHeaders, signal: AbortSignal): Promise<Duplex> {
+  return client.upgrade(
+    "/session",
+    "h2c",
+    {
+      "X-Docker-Expose-Session-Uuid": session.id,
+      "X-Docker-Expose-Session-Name": "",
+      "X-Docker-Expose-Session-Sharedkey": session.sharedKey,
+      "X-Docker-Expose-Session-Grpc-Method": session.methods,
+    },
+    signal,
+  );
+}
+
+export type SolveOptions = MessageInit<typeof SolveRequest> & { readonly Ref: string };
+export type BuildStatusMessage = MessageOf<typeof StatusResponse>;
+
+/**
+ * Builds, and tells of it until it is over.
+ *
+ * @returns what the exporters answered
+ * @throws GrpcError the build failed
+ */
+export async function solve(
+  buildkit: GrpcClient,
+  options: SolveOptions,
+  onStatus: (status: BuildStatusMessage) => void,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const solving = buildkit.unary(Control.methods.Solve, options, {}, signal);
+  const following = follow(buildkit, options.Ref, onStatus, signal);
+  try {
+    const { ExporterResponse } = await solving;
+    return ExporterResponse;
+  } finally {
+    // What was told of the failure comes before the failure.
+    await following.catch(() => undefined);
+  }
+}
+
+async function follow(
+  buildkit: GrpcClient,
+  ref: string,
+  onStatus: (status: BuildStatusMessage) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const status of buildkit.serverStream(Control.methods.Status, { Ref: ref }, {}, signal)) onStatus(status);
+}
+
+/**
+ * Asks the frontend about a Dockerfile.
+ *
+ * @param options its FrontendAttrs have the `requestid`
+ * @returns the answer's metadata: "result.json", "result.txt"
+ * @throws GrpcError
+ */
+export async function ask(
+  buildkit: GrpcClient,
+  options: SolveOptions,
+  onStatus: (status: BuildStatusMessage) => void,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Uint8Array>> {
+  const { Frontend = "", FrontendAttrs = {}, ...outer } = options;
+  const call = { metadata: { [buildIdKey]: options.Ref } };
+  const building = buildkit.unary(Control.methods.Solve, { ...outer, Frontend: "" }, {}, signal);
+  building.catch(() => undefined);
+  const following = follow(buildkit, options.Ref, onStatus, signal);
+  following.catch(() => undefined);
+  try {
+    const { result } = await buildkit.unary(
+      LLBBridge.methods.Solve,
+      { Frontend, FrontendOpt: FrontendAttrs, allowResultReturn: true, allowResultArrayRef: true },
+      call,
+      signal,
+    );
+    await buildkit.unary(LLBBridge.methods.Return, { result: { metadata: Object.fromEntries(result?.metadata ?? []) } }, call, signal);
+    await building;
+    return result?.metadata ?? new Map();
+  } catch (error) {
+    await buildkit
+      .unary(LLBBridge.methods.Return, { error: { code: 2, message: String(error) } }, call, signal)
+      .catch(() => undefined);
+    throw error;
+  } finally {
+    await following.catch(() => undefined);
+  }
+}
+
+/** Removes from the build cache; a record per line removed. */
+export function pruneCache(
+  buildkit: GrpcClient,
+  request: MessageInit<typeof PruneRequest>,
+  signal: AbortSignal,
+): AsyncIterable<MessageOf<typeof UsageRecord>> {
+  return buildkit.serverStream(Control.methods.Prune, request, {}, signal);
+}
+
+export async function cacheUsage(
+  buildkit: GrpcClient,
+  filter: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly MessageOf<typeof UsageRecord>[]> {
+  const { record } = await buildkit.unary(Control.methods.DiskUsage, { filter }, {}, signal);
+  return record;
+}
