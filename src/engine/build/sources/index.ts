@@ -30,6 +30,8 @@ export interface SourceEntry {
   readonly xattrs: Readonly<Record<string, Uint8Array>>;
   /** sha256 of a file's content; undefined for the others. */
   readonly digest: Digest | undefined;
+  /** Of "char" and "block". */
+  readonly device?: { readonly major: number; readonly minor: number };
 }
 
 /**
@@ -38,7 +40,7 @@ export interface SourceEntry {
  */
 export interface SourceDirectory extends AsyncDisposable {
   readonly path: string;
-  /** Sorted by path, parents before children. */
+  /** As a walk of the tree gives them: sorted by path with "/" before every other character, parents before children. */
   readonly entries: readonly SourceEntry[];
 }
 
@@ -63,6 +65,11 @@ export interface DirectoryTransfer extends AsyncDisposable {
    * @throws InvalidParameter a path or type that a context cannot have
    */
   entry(entry: Omit<SourceEntry, "digest">): boolean;
+  /**
+   * All entries are told: the paths that are still wanted. When something differs from what is known, it waits for other
+   * transfers of the key; what they brought counts as known. Whoever writes content before, need not call it.
+   */
+  settle(): Promise<readonly string[]>;
   /** Content of a wanted file, in order; several files may be open at once. */
   write(path: string, chunk: Uint8Array): Promise<void>;
   /** The file is complete. */
