@@ -18,13 +18,18 @@ import type { Store } from "../store/index.ts";
 
 /** What the Dockerfile frontend is asked; BuildKit's FrontendOpt and the classic endpoint's query are parsed into it. */
 export interface FrontendRequest
-  extends Omit<LowerOptions, "contexts" | "mainContext" | "ignorePatterns" | "buildPlatform"> {
+  extends Omit<
+    LowerOptions,
+    "contexts" | "mainContext" | "ignorePatterns" | "contextIgnorePatterns" | "buildPlatform"
+  > {
   /** Path in its directory. */
   readonly filename: string;
   /** Where the Dockerfile is read: the client's directory of that name, or its text. */
   readonly dockerfile:
     | { readonly kind: "directory"; readonly name: string }
-    | { readonly kind: "text"; readonly text: string };
+    | { readonly kind: "text"; readonly text: string }
+    /** In the context itself: repositories and downloads, unless the client sends a Dockerfile of its own. */
+    | { readonly kind: "context" };
   readonly context: NamedContext;
   /** In the context: what is built is below it. */
   readonly contextSubdirectory: string;
