@@ -106,7 +106,12 @@ export async function ask(
       call,
       signal,
     );
-    await buildkit.unary(LLBBridge.methods.Return, { result: { metadata: Object.fromEntries(result?.metadata ?? []) } }, call, signal);
+    await buildkit.unary(
+      LLBBridge.methods.Return,
+      { result: { metadata: Object.fromEntries(result?.metadata ?? []) } },
+      call,
+      signal,
+    );
     await building;
     return result?.metadata ?? new Map();
   } catch (error) {

@@ -49,10 +49,28 @@ export function pruneVolumes(
   return client.json("POST", "/volumes/prune", { query: { filters: renderFilters(filters) } });
 }
 
+/** Bytes; undefined sets no bound. `keepStorage` is the old name of `reservedSpace`. */
+export interface CacheSpace {
+  readonly keepStorage?: number | undefined;
+  readonly reservedSpace?: number | undefined;
+  readonly maxUsedSpace?: number | undefined;
+  readonly minFreeSpace?: number | undefined;
+}
+
 export function pruneBuildCache(
   client: Client,
   all: boolean,
   filters: FilterArgs,
+  space: CacheSpace = {},
 ): Promise<{ readonly CachesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }> {
-  return client.json("POST", "/build/prune", { query: { all: all ? 1 : undefined, filters: renderFilters(filters) } });
+  return client.json("POST", "/build/prune", {
+    query: {
+      all: all ? 1 : undefined,
+      filters: renderFilters(filters),
+      "keep-storage": space.keepStorage,
+      "reserved-space": space.reservedSpace,
+      "max-used-space": space.maxUsedSpace,
+      "min-free-space": space.minFreeSpace,
+    },
+  });
 }
