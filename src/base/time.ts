@@ -5,8 +5,13 @@ export const zeroTime = "0001-01-01T00:00:00Z";
 
 /** Now as RFC 3339 with nine digits; the last three come from the monotonic clock so that quick successions differ. */
 export function nowRfc3339Nano(): string {
+  return renderRfc3339Nano(nowNs());
+}
+
+/** Nanoseconds since 1970, in steps of a microsecond. */
+export function nowNs(): bigint {
   const us = performance.timeOrigin * 1000 + performance.now() * 1000;
-  return renderRfc3339Nano(BigInt(Math.floor(us)) * 1000n);
+  return BigInt(Math.floor(us)) * 1000n;
 }
 
 /** @param ns nanoseconds since 1970 */

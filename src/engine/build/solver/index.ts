@@ -2,7 +2,6 @@
 // same step of several builds runs once; what was solved is remembered within a quota.
 
 import type { ChainId, DiffId, Digest } from "../../../base/digest.ts";
-import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
 import type { Logger } from "../../../base/log.ts";
 import type { Snapshotter } from "../../snapshots/index.ts";
 import type { Store } from "../../store/index.ts";
@@ -77,16 +76,6 @@ export interface Solved {
   readonly cached: boolean;
   /** RFC 3339: when its record was made; rebuilt from cache it stays. */
   readonly createdAt: string;
-}
-
-/** Why a build failed, and at which vertex; kind and message are the cause's, which is what its runner threw (StepFailed …). */
-export class VertexFailed extends EngineError {
-  readonly vertex: Digest;
-
-  constructor(vertex: Digest, cause: unknown) {
-    super(isEngineError(cause) ? cause.kind : "Unknown", messageOf(cause), { cause });
-    this.vertex = vertex;
-  }
 }
 
 /** Holds everything that was solved until disposed: no collection touches it. */
@@ -168,6 +157,8 @@ export interface CacheRecordExport {
   readonly layers: readonly DiffId[];
   readonly createdAt: string;
   readonly description: string;
+  /** False: only its keys and what its layers are is told (mode=min); whoever needs its files makes them. */
+  readonly hasLayers: boolean;
 }
 export interface CacheRecordOffer extends CacheRecordExport {
   /**
@@ -197,4 +188,5 @@ export interface SolverDeps {
 }
 
 export { createSolver } from "./solver.ts";
+export { VertexFailed } from "./vertex-failed.ts";
 export { type CacheRecords, openCacheRecords } from "./records.ts";
