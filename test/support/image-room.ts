@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { silentLogger } from "../../src/base/log.ts";
-import { createDistribution } from "../../src/distribution/index.ts";
+import { type Distribution, createDistribution } from "../../src/distribution/index.ts";
 import { type ContentStore, createContentStore } from "../../src/engine/content/index.ts";
 import type { EventInput } from "../../src/engine/events/index.ts";
 import { type Images, createImages } from "../../src/engine/images/index.ts";
@@ -34,6 +34,7 @@ export class ImageRoom {
   readonly content: ContentStore;
   readonly snapshots: Snapshotter;
   readonly images: Images;
+  readonly distribution: Distribution;
   readonly events: EventInput[];
   /** What ImageUsers answers for every image. */
   readonly containers: { id: string; running: boolean }[];
@@ -44,6 +45,7 @@ export class ImageRoom {
     this.content = parts.content;
     this.snapshots = parts.snapshots;
     this.images = parts.images;
+    this.distribution = parts.distribution;
     this.events = parts.events;
     this.containers = parts.containers;
   }
@@ -98,7 +100,7 @@ export class ImageRoom {
       events: { publish: (event) => void events.push(event) },
       ...(maxLayerBytes === undefined ? {} : { maxLayerBytes }),
     });
-    return new ImageRoom({ dataRoot, store, content, snapshots, images, events, containers });
+    return new ImageRoom({ dataRoot, store, content, snapshots, images, distribution, events, containers });
   }
 
   /** Loads an archive; the lines that `docker load` would print. */

@@ -36,10 +36,12 @@ export interface NewImage {
 export interface NewManifest {
   readonly record: ManifestRecord;
   readonly bytes: Uint8Array;
+  /** Bytes of `record.index`, where they are not here yet. */
+  readonly index?: { readonly bytes: Uint8Array; readonly mediaType: string };
 }
 
 /** How the image came; decides what is announced, in dockerd's order. */
-export type NewImageAction = "load" | "import" | "commit";
+export type NewImageAction = "load" | "import" | "commit" | "build";
 
 export const configMediaType = "application/vnd.oci.image.config.v1+json";
 
@@ -62,7 +64,10 @@ export async function commitImage(
   undo.defer(() => placed.undo());
   const blobs = [await content.write(image.configBytes, configMediaType)];
   undo.defer(() => undoAll(blobs));
-  for (const { bytes, record } of image.manifests) blobs.push(await content.write(bytes, record.mediaType));
+  for (const { bytes, record, index } of image.manifests) {
+    blobs.push(await content.write(bytes, record.mediaType));
+    if (index !== undefined) blobs.push(await content.write(index.bytes, index.mediaType));
+  }
   const ingested = image.manifests
     .flatMap(({ record }) => record.layers)
     .filter(({ digest }) => content.isIngested(digest));
@@ -99,8 +104,10 @@ async function undoAll(blobs: readonly { undo(): Promise<void> }[]): Promise<voi
 /** A load brings its names without a word. */
 function announce(deps: ImagesDeps, record: ImageRecord, references: readonly Named[], action: NewImageAction): void {
   if (action === "commit") deps.announce("create", record, record.id);
-  if (action !== "load") for (const named of references) deps.announce("tag", record, renderFamiliar(named));
-  if (action !== "commit") deps.announce(action, record, record.id);
+  const told = action === "build" ? references.filter(({ digest }) => digest === undefined) : references;
+  if (action !== "load") for (const named of told) deps.announce("tag", record, renderFamiliar(named));
+  if (action === "build") deps.announce("create", record, record.id);
+  else if (action !== "commit") deps.announce(action, record, record.id);
 }
 
 function applyReferences(records: ImageRecords, id: Digest, references: readonly Named[]): readonly string[] {

@@ -13,13 +13,16 @@ import type { Distribution } from "../../distribution/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Snapshotter } from "../snapshots/index.ts";
 import type { Store } from "../store/index.ts";
-import type { ImageUsers, Images, ResolvedImage } from "./index.ts";
+import type { ImageUsers, Images, LayerBlob, ResolvedImage } from "./index.ts";
 import { prepareImport, type ImportOptions } from "./import.ts";
 import { type HistoryItem, historyOf, inspectImage } from "./inspect.ts";
 import { type ListRequest, listImages } from "./list.ts";
 import { type LoadOptions, loadArchive } from "./load.ts";
+import { assembleImage } from "./assemble.ts";
 import { commitLayer } from "./commit.ts";
 import { measureImages } from "./disk-usage.ts";
+import { openLayerBlob } from "./layer-blob.ts";
+import { publishManifests } from "./publish.ts";
 import { PullShare } from "./pull-share.ts";
 import { pullImages } from "./pull.ts";
 import { PushShare } from "./push-slots.ts";
@@ -198,6 +201,18 @@ class EngineImages implements Images {
 
   commit(image: Parameters<Images["commit"]>[0], signal: AbortSignal): Promise<Digest> {
     return commitLayer(this.#deps, this.#records, image, signal);
+  }
+
+  assemble(image: Parameters<Images["assemble"]>[0], signal: AbortSignal): Promise<Digest> {
+    return assembleImage(this.#deps, this.#records, image, signal);
+  }
+
+  layerBlob(...[layer, encoding, onProgress, signal]: Parameters<Images["layerBlob"]>): Promise<LayerBlob> {
+    return openLayerBlob(this.#deps, this.#records, this.#pushes, layer, encoding, onProgress, signal);
+  }
+
+  publish(...[publication, tell, signal]: Parameters<Images["publish"]>): Promise<void> {
+    return publishManifests(this.#deps, this.#records, this.#pushes, publication, tell, signal);
   }
 
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous

@@ -1,12 +1,12 @@
 // The face of the image room: references, manifests and configs; load, import, tag, delete.
 // Bytes live in content/, unpacked layers in snapshots/.
 
-import type { ChainId, Digest } from "../../base/digest.ts";
+import type { ChainId, DiffId, Digest } from "../../base/digest.ts";
 import type { HistoryEntry, OciImageConfig } from "../../spec/oci/image.ts";
 import type { Named } from "../../base/reference.ts";
 import type { ImageSummary } from "../../spec/docker/image.ts";
 import type { ContentUsage } from "../../spec/docker/disk-usage.ts";
-import type { ImagesPort } from "../api/ports.ts";
+import type { ImagesPort, ProgressMessage, RegistryCredentials } from "../api/ports.ts";
 import type { StagedLayer } from "../snapshots/index.ts";
 
 /** An image as containers need it: its config, and the stack of layers to put a writable one on. */
@@ -41,6 +41,67 @@ export interface CommittedImage {
   readonly reference: Named | undefined;
 }
 
+/** An image whose layers are there, complete. */
+export interface AssembledImage {
+  /** The whole config; its rootfs names the layers. */
+  readonly configBytes: Uint8Array;
+  /** Names that are the image's from now on; whoever had them loses them. */
+  readonly references: readonly Named[];
+  /** The image that it was built from, where that is known here. */
+  readonly parent?: Digest | undefined;
+  /** Manifests that it can be pushed with; blobs of their layers that wait as complete ingests become blobs with them. */
+  readonly manifests?: readonly {
+    readonly bytes: Uint8Array;
+    readonly mediaType: string;
+    /** The index that it is in, which is kept as well. */
+    readonly index?: { readonly bytes: Uint8Array; readonly mediaType: string };
+    readonly layers: readonly { readonly digest: Digest; readonly mediaType: string; readonly sizeBytes: number }[];
+  }[];
+}
+
+export type LayerCompression = "gzip" | "zstd" | "uncompressed";
+
+/** How a layer becomes a blob. */
+export interface LayerEncoding {
+  /** undefined: gzip for what is compressed anew; blobs that are here are taken as they are. */
+  readonly compression: LayerCompression | undefined;
+  /** undefined: the room's own choice. */
+  readonly level: number | undefined;
+  /** With a level: blobs of the same compression that are here are not taken either. */
+  readonly force: boolean;
+}
+
+/** A layer's blob; it stays here until disposed. */
+export interface LayerBlob extends AsyncDisposable {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly compression: LayerCompression;
+  /** Its bytes from an offset on. */
+  open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+/** What is sent to one repository. */
+export interface Publication {
+  readonly named: Named;
+  readonly credentials: RegistryCredentials | undefined;
+  /** Everything that the manifests name, configs too. */
+  readonly blobs: readonly {
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+    open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  }[];
+  /** Children first; without a tag they are sent by their digests. */
+  readonly manifests: readonly {
+    readonly bytes: Uint8Array;
+    readonly mediaType: string;
+    readonly tag: string | undefined;
+  }[];
+  /** Called when all blobs are there, before the manifests are sent. */
+  onBlobs?(): void;
+  /** Of the image, for its event. */
+  readonly labels: Readonly<Record<string, string>>;
+}
+
 export interface Images extends ImagesPort {
   /**
    * Makes an image of a layer on top of another image, for commit and build. The layer is the caller's to release.
@@ -50,6 +111,28 @@ export interface Images extends ImagesPort {
    * @throws DataLoss a layer of the base is gone
    */
   commit(image: CommittedImage, signal: AbortSignal): Promise<Digest>;
+  /**
+   * Makes an image of layers that are there, in one commit: nothing is read or copied but the config.
+   *
+   * @returns the image's id
+   * @throws InvalidParameter the config is none
+   * @throws DataLoss         a layer is not there
+   */
+  assemble(image: AssembledImage, signal: AbortSignal): Promise<Digest>;
+  /**
+   * A layer as a blob: one that is here, or made now.
+   *
+   * @param onProgress bytes of the layer's tar that were compressed, and its length
+   * @throws DataLoss the layer's tar cannot be had; Unavailable the disk is full; Cancelled
+   */
+  layerBlob(
+    layer: { readonly diffId: DiffId; readonly chainId: ChainId },
+    encoding: LayerEncoding,
+    onProgress: (current: number, total: number) => void,
+    signal: AbortSignal,
+  ): Promise<LayerBlob>;
+  /** Sends manifests with their blobs; lines as docker push tells them. @throws what the registry client throws */
+  publish(publication: Publication, tell: (message: ProgressMessage) => void, signal: AbortSignal): Promise<void>;
   /** What `system df` shows: true shared and unique sizes. */
   diskUsage(): Promise<{
     readonly layersBytes: number;

@@ -4,7 +4,7 @@ import { type ChainId, type Digest, digestOf } from "../../base/digest.ts";
 import { type Reference, parseNamed, renderReference } from "../../base/reference.ts";
 import { parseDocument } from "../../spec/oci/parse.ts";
 import {
-  findGzip,
+  findCompressed,
   indexSources,
   parsePushName,
   planCandidates,
@@ -155,18 +155,19 @@ describe("the manifest of an image that has none", () => {
     const zstd = { digest: digestOf("z"), mediaType: "application/vnd.oci.image.layer.v1.tar+zstd", sizeBytes: 1 };
     const manifests = [manifestOf("zstd", [], { layers: [zstd] }), manifestOf("gzip", ["layer"])];
     const ids = (): readonly string[] => ["diff"];
-    assert.equal(findGzip("diff", manifests, ids, () => true)?.digest, digestOf("layer"));
+    assert.equal(findCompressed("diff", ["gzip"], manifests, ids, () => true)?.digest, digestOf("layer"));
     assert.equal(
-      findGzip("diff", manifests, ids, () => false),
+      findCompressed("diff", ["gzip"], manifests, ids, () => false),
       undefined,
     );
     assert.equal(
-      findGzip("other", manifests, ids, () => true),
+      findCompressed("other", ["gzip"], manifests, ids, () => true),
       undefined,
     );
     assert.equal(
-      findGzip(
+      findCompressed(
         "diff",
+        ["gzip"],
         manifests,
         () => [],
         () => true,

@@ -12,6 +12,8 @@ import {
   repositoryOf,
   withTag,
 } from "../../base/reference.ts";
+import type { EncodedLayer } from "./compress-layer.ts";
+import type { LayerCompression } from "./index.ts";
 import type { ImageRecord, ManifestRecord } from "./records.ts";
 
 export const dockerManifestType = "application/vnd.docker.distribution.manifest.v2+json";
@@ -146,24 +148,36 @@ export function planMounts(sources: readonly Named[], target: Named, limit: numb
  * A compressed form of a layer that is here already, for the manifest of an image that has none: an image made of a pulled one
  * keeps its base layers' blobs.
  *
- * @param diffIds of each manifest's image
+ * @param accepted compressions
+ * @param diffIds  of each manifest's image
  */
-export function findGzip(
+export function findCompressed(
   diffId: string,
+  accepted: readonly LayerCompression[],
   manifests: Iterable<ManifestRecord>,
   diffIds: (image: Digest) => readonly string[],
   has: (digest: Digest) => boolean,
-): ManifestLayer | undefined {
-  let found: ManifestLayer | undefined;
+): EncodedLayer | undefined {
+  let found: EncodedLayer | undefined;
   for (const { imageId, layers } of manifests) {
     const ids = diffIds(imageId);
     if (ids.length !== layers.length) continue;
-    for (const [index, layer] of layers.entries()) {
-      if (ids[index] !== diffId || !gzipTypes.has(layer.mediaType) || !has(layer.digest)) continue;
-      if (found === undefined || layer.digest < found.digest) found = layer;
+    for (const [index, { mediaType, digest, sizeBytes }] of layers.entries()) {
+      const compression = compressionOf(mediaType);
+      if (ids[index] !== diffId || compression === undefined || !accepted.includes(compression)) continue;
+      if (!has(digest)) continue;
+      const rank = accepted.indexOf(compression);
+      const best = found === undefined ? Infinity : accepted.indexOf(found.compression);
+      if (found === undefined || rank < best || (rank === best && digest < found.digest))
+        found = { digest, sizeBytes, compression };
     }
   }
   return found;
+}
+
+function compressionOf(mediaType: string): LayerCompression | undefined {
+  if (gzipTypes.has(mediaType)) return "gzip";
+  return mediaType === "application/vnd.oci.image.layer.v1.tar+zstd" ? "zstd" : undefined;
 }
 
 /** A Docker schema 2 manifest, laid out as dockerd lays it out. */

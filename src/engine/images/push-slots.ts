@@ -3,7 +3,8 @@
 
 import { EngineError } from "../../base/errors.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
-import type { ManifestLayer } from "./plan-push.ts";
+import type { Digest } from "../../base/digest.ts";
+import type { EncodedLayer } from "./compress-layer.ts";
 
 /** So many layers are compressed at once: each of them occupies a thread of Node's pool, which file I/O needs as well. */
 const maxCompressions = 2;
@@ -73,8 +74,10 @@ export class Slots {
 export class PushShare {
   readonly uploads: Slots;
   readonly compressions = new Slots(() => maxCompressions);
-  /** By diff id: what layers became when they were compressed; the blob may be gone since. */
-  readonly compressed = new Map<string, ManifestLayer>();
+  /** By diff id, compression and level: what layers became when they were compressed; the blob may be gone since. */
+  readonly compressed = new Map<string, EncodedLayer>();
+  /** How many are reading what may be an ingest. */
+  readonly ingestUsers = new Map<Digest, number>();
   readonly #mutex = new KeyedMutex();
 
   /** @param maxUploads asked anew for every blob */

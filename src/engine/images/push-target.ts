@@ -27,6 +27,10 @@ export interface PushTargetOptions {
   readonly sources: ReadonlyMap<Digest, readonly Named[]>;
 }
 
+interface ReadableBlob {
+  open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
 /** One line of a layer, as Docker's clients read it. */
 export function layerLine(status: string, id: string): ProgressMessage {
   return { status, progressDetail: {}, id };
@@ -42,6 +46,7 @@ export class PushTarget {
   /** Blobs that are there, with how they came there. */
   readonly #present = new Map<Digest, string>();
   readonly #tars = new Map<Digest, ChainId>();
+  readonly #blobs = new Map<Digest, ReadableBlob>();
 
   constructor(
     deps: ImagesDeps,
@@ -61,9 +66,14 @@ export class PushTarget {
     for (const [digest, chainId] of tars) this.#tars.set(digest, chainId);
   }
 
+  /** Blobs that their owner can open. */
+  addBlobs(blobs: ReadonlyMap<Digest, ReadableBlob>): void {
+    for (const [digest, blob] of blobs) this.#blobs.set(digest, blob);
+  }
+
   /** Whether a blob's bytes are on this host. */
   isHere(digest: Digest): boolean {
-    return this.#deps.content.has(digest) || this.#tars.has(digest);
+    return this.#deps.content.has(digest) || this.#tars.has(digest) || this.#blobs.has(digest);
   }
 
   /** Whether all blobs are there, or could be mounted. */
@@ -148,6 +158,11 @@ export class PushTarget {
 
   async *#read(digest: Digest, offset: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
     const { content, snapshots } = this.#deps;
+    const blob = this.#blobs.get(digest);
+    if (blob !== undefined) {
+      yield* blob.open(offset, signal);
+      return;
+    }
     const chainId = this.#tars.get(digest);
     if (content.has(digest) || chainId === undefined) {
       yield* await content.open(digest, offset);

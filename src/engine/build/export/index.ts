@@ -37,6 +37,8 @@ export interface ExportDeps {
   readonly distribution: Distribution;
   readonly copyPath: string;
   readonly packPath: string;
+  /** Path of gantry-unpack, for outputs that are directories. */
+  readonly unpackPath: string;
   readonly dataRoot: string;
   readonly engineVersion: string;
   readonly logger: Logger;
