@@ -234,8 +234,12 @@ export interface LowerOptions {
   readonly contexts: ReadonlyMap<string, NamedContext>;
   /** The main context's: where COPY without --from reads. */
   readonly mainContext: NamedContext;
+  /** In the main context: the paths of the Dockerfile are below it. */
+  readonly contextSubdirectory?: string;
   /** Patterns of .dockerignore, already parsed to exclude patterns. */
   readonly ignorePatterns: readonly string[];
+  /** The same of other local directories, by their names. */
+  readonly contextIgnorePatterns?: ReadonlyMap<string, readonly string[]>;
   /** Seconds since 1970; SOURCE_DATE_EPOCH. */
   readonly sourceDateEpoch: number | undefined;
   readonly cacheMountNamespace: string;
@@ -269,14 +273,25 @@ export interface Lowered {
   readonly graph: Graph;
   /** One per platform, in order. */
   readonly images: readonly ImageDraft[];
+  /** Variables that are used and not defined; the other rules are `lintDockerfile`'s. */
   readonly warnings: readonly LintWarning[];
+  /** What the file says, in order, over all stages that are built (of the first platform). */
+  readonly steps: readonly PlannedInstruction[];
+  /** Build arguments that no ARG takes, sorted. */
+  readonly unusedBuildArgs: readonly string[];
+}
+
+/** An instruction, and the vertex that carries it out where one does. */
+export interface PlannedInstruction {
+  readonly instruction: string;
+  readonly vertex: Digest | undefined;
 }
 
 /** Key of `known`: reference and platform. */
 export type ImageKey = string;
 
-export { imageKey, wantedImages, lowerDockerfile } from "./lower.ts";
-export { vertexDigest, canonicalJson } from "./vertex.ts";
+export { imageKey, wantedKey, wantedImages, lowerDockerfile } from "./lower.ts";
+export { vertexDigest, canonicalJson, definitionOf } from "./vertex.ts";
 export { renderPlan, type BuildPlan } from "./plan.ts";
-export { outlineOf, targetsOf, renderOutline, renderTargets, renderLint } from "./subrequests.ts";
+export { outlineOf, targetsOf, renderOutline, renderTargets, renderLint, describeSubrequests } from "./subrequests.ts";
 export type { Dockerfile };

@@ -1,23 +1,198 @@
-import { EngineError } from "../../../base/errors.ts";
-import type { Platform } from "../../../spec/oci/image.ts";
-import type { Dockerfile } from "../dockerfile/index.ts";
-import type { ImageKey, KnownImage, LowerOptions, Lowered, WantedImage } from "./index.ts";
-export function imageKey(_reference: string, _platform: Platform): ImageKey {
-  throw new EngineError("NotImplemented", "builds are not supported yet");
+// Dockerfile → graph and images, once per platform. Two passes: the first finds what of local directories is read, so that the second
+// can ask for just that.
+
+import type { Digest } from "../../../base/digest.ts";
+import type { OciImageConfig, Platform } from "../../../spec/oci/image.ts";
+import type { Dockerfile, Instruction, LintWarning } from "../dockerfile/index.ts";
+import { DockerfileError } from "../dockerfile/index.ts";
+import { Emitter, type ReadPaths } from "./emitter.ts";
+import { isPredefined } from "./global-args.ts";
+import type {
+  ImageDraft,
+  ImageKey,
+  KnownImage,
+  Lowered,
+  LowerOptions,
+  PlannedInstruction,
+  WantedImage,
+} from "./index.ts";
+import { normalizePlatform } from "./platforms.ts";
+import { lowerStages } from "./lower-stage.ts";
+import { planStages, wantedKey } from "./stages.ts";
+import type { StageState } from "./stage-state.ts";
+import { checkSyntax } from "./syntax.ts";
+
+export { imageKey, wantedKey } from "./stages.ts";
+
+function platformsOf(options: LowerOptions): readonly Platform[] {
+  const platforms = options.platforms.length === 0 ? [options.buildPlatform] : options.platforms;
+  return platforms.map(normalizePlatform);
 }
-/** Images whose configs must be known before lowering; asked again with those that are known, as ONBUILD may want more. */
+
+/** Images whose configs must be known before lowering and are not; asked again when they are, as ONBUILD may want more. */
 export function wantedImages(
-  _dockerfile: Dockerfile,
-  _options: LowerOptions,
-  _known: ReadonlyMap<ImageKey, KnownImage>,
+  dockerfile: Dockerfile,
+  options: LowerOptions,
+  known: ReadonlyMap<ImageKey, KnownImage>,
 ): readonly WantedImage[] {
-  throw new EngineError("NotImplemented", "builds are not supported yet");
+  checkSyntax(dockerfile, options.buildArgs);
+  const wanted = new Map<ImageKey, WantedImage>();
+  for (const platform of platformsOf(options))
+    for (const image of planStages(dockerfile, options, platform, known).missing)
+      if (!wanted.has(wantedKey(image))) wanted.set(wantedKey(image), image);
+  return [...wanted.values()];
 }
+
+interface Pass {
+  readonly emitter: Emitter;
+  readonly images: readonly ImageDraft[];
+  readonly steps: readonly PlannedInstruction[];
+  readonly unset: readonly LintWarning[];
+  readonly consumed: ReadonlySet<string>;
+}
+
+function pass(
+  dockerfile: Dockerfile,
+  options: LowerOptions,
+  known: ReadonlyMap<ImageKey, KnownImage>,
+  readable: ReadPaths,
+): Pass {
+  const emitter = new Emitter(options, readable);
+  const images: ImageDraft[] = [];
+  const steps: PlannedInstruction[] = dockerfile.globalArgs.map(({ original }) => ({
+    instruction: original,
+    vertex: undefined,
+  }));
+  const unset = new Map<string, LintWarning>();
+  const consumed = new Set(dockerfile.globalArgs.flatMap(({ args }) => args.map(({ key }) => key)));
+  for (const [index, platform] of platformsOf(options).entries()) {
+    const plan = planStages(dockerfile, options, platform, known);
+    const [missing] = plan.missing;
+    if (missing !== undefined)
+      throw new DockerfileError(
+        `${missing.reference}: its configuration is not known`,
+        missing.range === undefined ? [] : [missing.range],
+      );
+    const state = lowerStages(plan, {
+      dockerfile,
+      platform,
+      emitter,
+      withPlatform: options.platforms.length > 1,
+      facts: {
+        escape: dockerfile.directives.escape,
+        buildArgs: options.buildArgs,
+        globalArgs: plan.globalArgs,
+        onUnset: (name, instruction, stage) => noteUnset(unset, name, instruction, stage),
+        onArgument: (name) => consumed.add(name),
+      },
+      onStep: (step) => (index === 0 ? steps.push(step) : undefined),
+    });
+    images.push(draftOf(state, platform, options));
+  }
+  return { emitter, images, steps, unset: [...unset.values()], consumed };
+}
+
+function noteUnset(unset: Map<string, LintWarning>, name: string, instruction: Instruction, stage: StageState): void {
+  const key = `${instruction.range.start.line}:${name}`;
+  if (unset.has(key) || stage.buildArgs.some((arg) => arg.key === name)) return;
+  unset.set(key, {
+    rule: "UndefinedVar",
+    description: "Variables should be defined before their use",
+    url: "https://docs.docker.com/go/dockerfile/rule/undefined-var/",
+    detail: `Usage of undefined variable '$${name}'`,
+    range: instruction.range,
+  });
+}
+
+/** Config members in docker's order. */
+function orderedConfig(
+  state: StageState,
+  labels: Readonly<Record<string, string>>,
+): NonNullable<OciImageConfig["config"]> {
+  const all = { ...state.config.Labels, ...labels };
+  const names = Object.keys(all).sort();
+  const config = {
+    ...state.config,
+    ...(names.length === 0 ? {} : { Labels: Object.fromEntries(names.map((name) => [name, all[name] ?? ""])) }),
+  };
+  const order = [
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "ArgsEscaped",
+    "Healthcheck",
+    "OnBuild",
+    "Shell",
+  ] as const;
+  const known = order.flatMap((name) => {
+    const value = config[name];
+    return value === undefined || value === null || value === "" ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(known);
+}
+
+function draftOf(state: StageState, target: Platform, options: LowerOptions): ImageDraft {
+  const own = normalizePlatform(state.imagePlatform);
+  const platform =
+    options.platforms.length === 0
+      ? own
+      : {
+          ...own,
+          architecture: target.architecture,
+          os: target.os,
+          ...(target.variant === undefined ? {} : { variant: target.variant }),
+        };
+  const same = own.architecture === platform.architecture && own.os === platform.os;
+  const variant = same ? platform.variant : target.variant;
+  return {
+    platform: normalizePlatform(options.platforms.length === 0 ? own : target),
+    result: state.result,
+    config: {
+      architecture: platform.architecture,
+      ...(state.author === undefined || state.author === "" ? {} : { author: state.author }),
+      ...(variant === undefined ? {} : { variant }),
+      os: platform.os,
+      ...(platform["os.version"] === undefined ? {} : { "os.version": platform["os.version"] }),
+      config: orderedConfig(state, options.labels),
+    },
+    base: state.base,
+    history: state.history,
+  };
+}
+
+/** Vertices that the images need, inputs first. */
+function pruned(emitter: Emitter, images: readonly ImageDraft[]): Lowered["graph"] {
+  const kept: Lowered["graph"]["vertices"] extends ReadonlyMap<infer K, infer V> ? Map<K, V> : never = new Map();
+  const visit = (digest: Digest): void => {
+    const vertex = emitter.vertices.get(digest);
+    if (vertex === undefined || kept.has(digest)) return;
+    for (const input of vertex.inputs) visit(input);
+    kept.set(digest, vertex);
+  };
+  for (const { result } of images) if (result !== undefined) visit(result);
+  return { vertices: kept };
+}
+
 /** @throws DockerfileError */
 export function lowerDockerfile(
-  _dockerfile: Dockerfile,
-  _options: LowerOptions,
-  _known: ReadonlyMap<ImageKey, KnownImage>,
+  dockerfile: Dockerfile,
+  options: LowerOptions,
+  known: ReadonlyMap<ImageKey, KnownImage>,
 ): Lowered {
-  throw new EngineError("NotImplemented", "builds are not supported yet");
+  checkSyntax(dockerfile, options.buildArgs);
+  const first = pass(dockerfile, options, known, new Map());
+  const { emitter, images, steps, unset, consumed } = pass(dockerfile, options, known, first.emitter.read);
+  return {
+    graph: pruned(emitter, images),
+    images,
+    warnings: unset,
+    steps,
+    unusedBuildArgs: [...options.buildArgs.keys()].filter((name) => !consumed.has(name) && !isPredefined(name)).sort(),
+  };
 }
