@@ -7,7 +7,7 @@ import { buildFlags } from "./flags.ts";
 import { planBuild } from "./options.ts";
 
 const plan = (words: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  planBuild(parseFlags(buildFlags, words, true), env);
+  planBuild(parseFlags(buildFlags, words), env);
 
 test("a build without flags goes into the image store", () => {
   assert.deepEqual(plan(["."]), {
@@ -27,10 +27,38 @@ test("a build without flags goes into the image store", () => {
 test("flags become the attributes that BuildKit's frontend knows", () => {
   const { attributes, directories, entitlements } = plan(
     [
-      ...["--target", "app", "--platform", "linux/amd64,linux/arm64", "--add-host", "db:10.0.0.1", "--network", "host"],
-      ...["--build-arg", "A=1", "--build-arg", "B", "--build-arg", "NONE", "--label", "x=y=z", "--shm-size", "64m"],
-      ...["--build-context", "lib=../lib", "--build-context", "base=docker-image://busybox", "--no-cache-filter", "a"],
-      ...["--no-cache-filter", "b", "--pull", "--provenance=mode=max", "--sbom=true", "--ulimit", "nofile=5:6", "."],
+      "--target",
+      "app",
+      "--platform",
+      "linux/amd64,linux/arm64",
+      "--add-host",
+      "db:10.0.0.1",
+      "--network",
+      "host",
+      "--build-arg",
+      "A=1",
+      "--build-arg",
+      "B",
+      "--build-arg",
+      "NONE",
+      "--label",
+      "x=y=z",
+      "--shm-size",
+      "64m",
+      "--build-context",
+      "lib=../lib",
+      "--build-context",
+      "base=docker-image://busybox",
+      "--no-cache-filter",
+      "a",
+      "--no-cache-filter",
+      "b",
+      "--pull",
+      "--provenance=mode=max",
+      "--sbom=true",
+      "--ulimit",
+      "nofile=5:6",
+      ".",
     ],
     { B: "two" },
   );
@@ -67,17 +95,19 @@ test("outputs carry the names of --tag where they name an image", () => {
 test("secrets, agents and caches are read as docker reads them", () => {
   const { secrets, agents, cacheFrom, cacheTo } = plan(
     [
-      ...[
-        "--secret",
-        "id=a,src=/x",
-        "--secret",
-        "id=b,env=TOKEN",
-        "--secret",
-        "type=env,id=c,src=C",
-        "--ssh",
-        "default",
-      ],
-      ...["--cache-from", "user/app:cache", "--cache-to", "type=local,dest=/c,mode=max", "."],
+      "--secret",
+      "id=a,src=/x",
+      "--secret",
+      "id=b,env=TOKEN",
+      "--secret",
+      "type=env,id=c,src=C",
+      "--ssh",
+      "default",
+      "--cache-from",
+      "user/app:cache",
+      "--cache-to",
+      "type=local,dest=/c,mode=max",
+      ".",
     ],
     { SSH_AUTH_SOCK: "/agent" },
   );
