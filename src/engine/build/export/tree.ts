@@ -99,6 +99,8 @@ async function assemble(
     const unpacked = await unpackTar(context.deps.unpackPath, tar, place, limits, context.signal);
     await unpacked.synced;
     await writeAttestations(image, output.attestationPrefix, join(place, "fs"), epoch);
+    // The root is no member of the tar.
+    if (epoch !== undefined) await utimes(join(place, "fs"), epoch, epoch);
     const target = split ? join(root, renderPlatform(image.platform).replaceAll("/", "_")) : root;
     await rename(join(place, "fs"), target);
   }
