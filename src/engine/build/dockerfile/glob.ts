@@ -37,7 +37,7 @@ export function compileGlob(pattern: string): Glob | undefined {
       path.length >= prefix.length + suffix.length &&
       path.startsWith(prefix) &&
       path.endsWith(suffix) &&
-      matchAll(middle, [...path.slice(prefix.length, path.length - suffix.length)]),
+      matchAll(middle, Array.from(path.slice(prefix.length, path.length - suffix.length))),
   };
 }
 

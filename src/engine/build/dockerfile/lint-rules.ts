@@ -42,12 +42,14 @@ const descriptions = {
 
 export type LintRuleName = keyof typeof descriptions;
 
+const experimental: ReadonlySet<string> = new Set(["CopyIgnoredFile", "InvalidDefinitionDescription"]);
+
 /** Every rule, in the documentation's order. */
 export const lintRules: readonly LintRule[] = Object.entries(descriptions).map(([name, description]) => ({
   name,
   description,
   url: urlOf(name),
-  experimental: name === "InvalidDefinitionDescription",
+  experimental: experimental.has(name),
 }));
 
 function urlOf(name: string): string {
@@ -62,9 +64,8 @@ export function warningOf(rule: LintRuleName, detail: string, range: Range): Lin
   return { rule, description: descriptions[rule], url: urlOf(rule), detail, range };
 }
 
-/** Whether `# check=` leaves the rule out: skipped, or experimental and not asked for. */
+/** Whether `# check=` leaves the rule out: skipped; of an experimental rule, whether it was not asked for. */
 export function isSkipped(rule: LintRuleName, check: Directives["check"]): boolean {
   const named = (names: readonly string[]) => names.includes("all") || names.includes(rule);
-  if (rule === "InvalidDefinitionDescription" && !named(check.experimental)) return true;
-  return named(check.skip);
+  return experimental.has(rule) ? !named(check.experimental) : named(check.skip);
 }

@@ -18,7 +18,7 @@ const aliases: Readonly<Record<string, string>> = {
 
 /** Keys beside `type`, and the types that take them. */
 const keyTypes: Readonly<Record<string, readonly RunMount["type"][]>> = {
-  from: ["bind", "cache", "secret"],
+  from: ["bind", "cache"],
   source: ["bind", "cache", "secret", "ssh"],
   target: types,
   readonly: types,

@@ -22,7 +22,7 @@ export function trimPattern(value: string, pattern: string, end: "front" | "back
     const length = matchAt(back ? tokens.toReversed() : tokens, text, 0, greedy, budget);
     if (length === undefined) return value;
     const rest = text.slice(length);
-    return (back ? rest.reverse() : rest).join("");
+    return (back ? rest.toReversed() : rest).join("");
   });
 }
 

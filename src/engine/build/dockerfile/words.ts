@@ -1,6 +1,6 @@
 // How the rest of an instruction falls into words: at white space, at white space outside of quotes, as a JSON array, as flags.
 
-import { isSpace } from "./go.ts";
+import { isSpace, quote as quoted } from "./go.ts";
 import type { KeyValue } from "./index.ts";
 
 /** Words at blanks, quotes without meaning; none for "". */
@@ -63,7 +63,7 @@ export function parsePairs(keyword: string, text: string, escape: "\\" | "`"): r
   const pairs: KeyValue[] = [];
   for (const word of splitQuoted(text, escape)) {
     const cut = word.indexOf("=");
-    if (cut < 0) return `Syntax error - can't find = in ${JSON.stringify(word)}. Must be of the form: name=value`;
+    if (cut < 0) return `Syntax error - can't find = in ${quoted(word)}. Must be of the form: name=value`;
     pairs.push({ key: word.slice(0, cut), value: word.slice(cut + 1) });
   }
   return pairs;
