@@ -1,7 +1,15 @@
 // ShimOptions → the fields of a spawn request, pure. Source: docs/shim-protocol.md, "spawn".
 
 import type { Field } from "./shim-frames.ts";
-import type { ShimGateway, ShimInterface, ShimNetwork, ShimOptions, ShimOwnNetwork } from "./shim.ts";
+import type {
+  ShimGateway,
+  ShimInterface,
+  ShimNetwork,
+  ShimOptions,
+  ShimOwnNetwork,
+  ShimStep,
+  ShimView,
+} from "./shim.ts";
 
 function flag(value: boolean): string {
   return value ? "1" : "0";
@@ -48,6 +56,30 @@ export function networkFields(network: ShimNetwork): Field[] {
   return [["net", network.kind]];
 }
 
+/** Fields of a view follow its `view`. */
+function viewFields({ name, tree, source, target, readonly }: ShimView): Field[] {
+  const fields: Field[] = [
+    ["view", name],
+    ["view.source", source],
+    ["view.target", target],
+    ["view.ro", readonly ? "1" : undefined],
+  ];
+  if (tree.kind === "tmpfs") return [...fields, ["view.tmpfs", tree.sizeBytes]];
+  if (tree.kind === "path")
+    return [...fields, ["view.path", tree.path], ["view.socket", tree.isSocket ? "1" : undefined]];
+  return [
+    ...fields,
+    ...tree.lower.map((lower): Field => ["view.lower", lower]),
+    ["view.upper", tree.writable?.upper],
+    ["view.work", tree.writable?.work],
+  ];
+}
+
+function stepFields(step: ShimStep | undefined): Field[] {
+  if (step === undefined) return [];
+  return [["stubs", step.stubs], ["cwd", step.cwd], ...step.views.flatMap(viewFields)];
+}
+
 /** The request without its tag. */
 export function spawnFields(options: ShimOptions): Field[] {
   const { rootfs, runtime, log } = options;
@@ -74,6 +106,7 @@ export function spawnFields(options: ShimOptions): Field[] {
     ["log.files", log === undefined ? undefined : Math.max(1, log.maxFiles)],
     ...options.cgroups.map((cgroup): Field => ["cgroup", cgroup]),
     ...rootfs.lower.map((lower): Field => ["lower", lower]),
+    ...stepFields(options.step),
     // Last, with the long lists at its end: the shim gives their memory back.
     ...networkFields(options.network),
   ];

@@ -75,6 +75,43 @@ export interface ShimLog {
   readonly maxFiles: number;
 }
 
+/** Something that a build's step sees beside its root. */
+export interface ShimView {
+  /** Up to four digits, unique in the request. */
+  readonly name: string;
+  /**
+   * layers: an overlay, top-most first; at least two where nothing can be written. path: a directory, file or (with `isSocket`)
+   * socket of the engine's own. tmpfs: 0 bytes leave the size to the kernel.
+   */
+  readonly tree:
+    | {
+        readonly kind: "layers";
+        readonly lower: readonly string[];
+        /** Where writes go that are thrown away; undefined where it can only be read. */
+        readonly writable: { readonly upper: string; readonly work: string } | undefined;
+      }
+    | { readonly kind: "path"; readonly path: string; readonly isSocket: boolean }
+    | { readonly kind: "tmpfs"; readonly sizeBytes: number };
+  /** In the tree, resolved as if its root were "/"; undefined for all of it. */
+  readonly source: string | undefined;
+  /**
+   * In the step's root, resolved as if that were "/", made where it is missing. undefined: nowhere, the spec binds it from
+   * `<runDir>/views/<name>`.
+   */
+  readonly target: string | undefined;
+  readonly readonly: boolean;
+}
+
+/** What makes a shim that of a build's step. */
+export interface ShimStep {
+  /** An empty directory on the layers' file system: places to mount upon are made there and not in the writable layer. */
+  readonly stubs: string;
+  /** Working directory; made in the root where it is missing. */
+  readonly cwd: string;
+  /** Outer targets before those in them. */
+  readonly views: readonly ShimView[];
+}
+
 /** What a shim needs to know before it exists; all paths are absolute. */
 export interface ShimOptions {
   readonly id: ContainerId;
@@ -89,6 +126,8 @@ export interface ShimOptions {
     readonly work: string;
     readonly readonly: boolean;
   };
+  /** Only for steps of builds. */
+  readonly step?: ShimStep | undefined;
   readonly network: ShimNetwork;
   readonly runtime: {
     readonly path: string;

@@ -2,7 +2,8 @@
 
 import { EngineError } from "../../../base/errors.ts";
 import type { Logger } from "../../../base/log.ts";
-import type { Networks } from "../../network/index.ts";
+import type { ContainerId } from "../../../base/ids.ts";
+import type { Networks, NetworkUser } from "../../network/index.ts";
 import type { HostFacts, RuntimeSpecs } from "../../runtime/index.ts";
 import type { Shims } from "../../runtime/shim.ts";
 import type { Store } from "../../store/index.ts";
@@ -47,7 +48,8 @@ export interface ExecDeps {
     readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
     runtime(): { readonly path: string; readonly args: readonly string[]; readonly isCrun: boolean };
   };
-  readonly bootId: string;
+  /** Copies what is at `source` of a snapshot (a directory: what is in it) into an empty directory; for new cache mounts. */
+  copyTree(from: Snapshot, source: string, directory: string, signal: AbortSignal): Promise<void>;
   readonly logger: Logger;
 }
 
@@ -60,7 +62,11 @@ export interface Exec {
     fill(id: string, fillDirectory: (path: string) => Promise<void>, signal: AbortSignal): Promise<boolean>;
   };
   keptStep(stepId: string): KeptStep | undefined;
-  /** Ends what an earlier daemon's builds left: shims, cgroups, directories. Before the snapshotter's sweep. */
+  /** Cgroups of steps that run now; for `system check`. */
+  runningCgroups(): ReadonlySet<string>;
+  /** A step that runs, as network/ asks who uses its addresses; undefined when it is none. */
+  networkUser(id: ContainerId): NetworkUser | undefined;
+  /** Ends all steps and writes what is not written yet. */
   close(): Promise<void>;
 }
 
