@@ -35,7 +35,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 /** An unpacked Debian; made by mmdebstrap the first time. */
-function debianRoot(): string {
+export function debianRoot(): string {
   const root = join(cache, "debian");
   if (existsSync(root)) return root;
   mkdirSync(cache, { recursive: true });

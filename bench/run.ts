@@ -1,6 +1,6 @@
 // `npm run bench`: every budget of ARCHITECTURE.md beside dockerd and bare crun in one run. Prints ratios and, with
 // --write, keeps them in bench/RESULTS.md together with the commit; --only=CASE runs one of idle, memory, lifecycle, output,
-// lists, commandLine, images and network (which --quick shortens). As root; $DOCKERD names the peer.
+// lists, commandLine, images, network and builds (--quick shortens the last two). As root; $DOCKERD names the peer.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { createIdle, exec, life, remove, startAll } from "./cases/lifecycle.ts";
 import { attachAndRead, createWriter, readLogs } from "./cases/output.ts";
 import { type EngineUnderTest, findDockerd, makeBundle, startDockerd, startGantry } from "./engines.ts";
+import { builds } from "./cases/build.ts";
 import { images } from "./cases/images.ts";
 import { network } from "./cases/network.ts";
 import { interleaved, median, processes, proportionalKiB, residentKiB, timed } from "./measure.ts";
@@ -256,6 +257,7 @@ const cases: Readonly<Record<string, (gantry: EngineUnderTest, dockerd: EngineUn
   commandLine,
   images,
   network,
+  builds,
 };
 const engines: EngineUnderTest[] = [];
 const stopAll = async (): Promise<void> => {
