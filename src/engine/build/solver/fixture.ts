@@ -111,6 +111,12 @@ export class MemoryLayers {
     return stack;
   }
 
+  /** The same while nobody collects. */
+  async place(under: readonly DiffId[], delta: Tree, sizeBytes = 10): Promise<readonly DiffId[]> {
+    using _ = await this.lock();
+    return this.add(under, delta, sizeBytes);
+  }
+
   /** Makes a stack whose layers are known be there. */
   restore(stack: readonly DiffId[], sizeBytes = 10): void {
     const chain = chainIdsOf(stack);
@@ -358,7 +364,10 @@ export class World {
           await this.behaviour.inSource(op, signal);
           signal.throwIfAborted();
           let layers: readonly DiffId[] = [];
-          for (const delta of this.images.get(op.imageId) ?? []) layers = this.layers.add(layers, delta);
+          for (const delta of this.images.get(op.imageId) ?? []) {
+            using _ = this.layers.keep(layers);
+            layers = await this.layers.place(layers, delta);
+          }
           return { kind: "layers", layers };
         },
       },
@@ -404,19 +413,19 @@ export class World {
       },
       merge: {
         key: () => Promise.resolve(""),
-        run: (op, inputs) => Promise.resolve(this.#step(op, inputs)),
+        run: (op, inputs) => this.#step(op, inputs),
       },
     };
   }
 
-  #step(op: Op, inputs: readonly Snapshot[]): Snapshot {
+  async #step(op: Op, inputs: readonly Snapshot[]): Promise<Snapshot> {
     const [base] = inputs;
     const under = base?.kind === "layers" ? base.layers : [];
     const trees = inputs.map((input) => this.treeOf(input));
     const before = this.layers.treeOf(under);
     const after = evaluateOp(op, trees);
     const delta = Object.fromEntries(Object.entries(after).filter(([path, value]) => before[path] !== value));
-    return { kind: "layers", layers: this.layers.add(under, delta, this.behaviour.sizeOf(op)) };
+    return { kind: "layers", layers: await this.layers.place(under, delta, this.behaviour.sizeOf(op)) };
   }
 
   #directory(files: Tree): SourceDirectory & { readonly files: Tree } {

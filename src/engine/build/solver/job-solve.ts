@@ -104,6 +104,8 @@ export class JobSolve {
     for (const target of targets) void this.#snapshot(target);
     await this.#settled();
     if (this.#failure !== undefined || this.#outer.aborted) {
+      if (!(this.#failure instanceof OfferLost))
+        for (const { telling } of this.#nodes.values()) telling.stopped(canceledText);
       await this.#letGo();
       throw this.#failure ?? cancelled();
     }

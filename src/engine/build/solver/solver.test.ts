@@ -433,8 +433,10 @@ test("an offered record is taken in place of running, and fetched only when it i
       fetch: () => {
         fetched.push(record.description);
         let layers: readonly never[] = [];
-        for (const chainId of chainIdsOf(record.layers))
+        for (const chainId of chainIdsOf(record.layers)) {
           layers = world.layers.add(layers, source.layers.layers.get(chainId)?.delta ?? {}) as readonly never[];
+          world.layers.keep(layers)[Symbol.dispose]();
+        }
         return Promise.resolve(world.layers.keep(record.layers));
       },
     })),
