@@ -21,6 +21,8 @@ export function createBuildLayers(deps: BuildLayersDeps): BuildLayers {
 
 class ImageStoreLayers implements BuildLayers {
   readonly #deps: BuildLayersDeps;
+  /** New layers that nobody keeps yet. */
+  readonly #fresh = new Map<ChainId, Disposable>();
 
   constructor(deps: BuildLayersDeps) {
     this.#deps = deps;
@@ -66,6 +68,8 @@ class ImageStoreLayers implements BuildLayers {
   keep(layers: readonly DiffId[]): Disposable {
     const top = chainTop(layers);
     const pin = top === undefined ? undefined : this.#deps.snapshots.pin(top);
+    // Whoever asked for it has it now: nothing else shall keep it from being collected.
+    if (top !== undefined) this.#fresh.get(top)?.[Symbol.dispose]();
     return { [Symbol.dispose]: () => pin?.[Symbol.dispose]() };
   }
 
@@ -120,8 +124,18 @@ class ImageStoreLayers implements BuildLayers {
   }
 
   #holdFresh(layers: readonly DiffId[]): void {
-    const hold = this.keep(layers);
-    setTimeout(() => hold[Symbol.dispose](), freshMs).unref();
+    const top = chainTop(layers);
+    if (top === undefined) return;
+    const pin = this.#deps.snapshots.pin(top);
+    this.#fresh.get(top)?.[Symbol.dispose]();
+    const letGo = (): void => {
+      clearTimeout(timer);
+      if (this.#fresh.get(top) === hold) this.#fresh.delete(top);
+      pin?.[Symbol.dispose]();
+    };
+    const hold = { [Symbol.dispose]: letGo };
+    const timer = setTimeout(letGo, freshMs).unref();
+    this.#fresh.set(top, hold);
   }
 }
 
