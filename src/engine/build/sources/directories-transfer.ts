@@ -11,7 +11,7 @@
 import { EngineError, errnoOf } from "../../../base/errors.ts";
 import type { KeptTree } from "./directories-tree.ts";
 import type { DirectoryTransfer, SourceDirectory, SourceEntry } from "./index.ts";
-import { checkTreePath, parentOf } from "./path-order.ts";
+import { checkTreePath, parentOf } from "./tree-path.ts";
 import { TreeWriter, turn, type EntryInit, type IncomingFile } from "./tree-writer.ts";
 
 /** What a client may tell at most: entries, and bytes of their names, links and attributes. */

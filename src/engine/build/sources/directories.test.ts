@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { afterEach, beforeEach, test } from "node:test";
 import { digestOf } from "../../../base/digest.ts";
 import { silentLogger } from "../../../base/log.ts";
+import { comparePaths } from "../../../filesync/index.ts";
 import { createSourceDirectories } from "./directories.ts";
 import type { SourceDirectories, SourceDirectory } from "./index.ts";
-import { comparePaths } from "./path-order.ts";
 import type { EntryInit } from "./tree-writer.ts";
 
 const signal = new AbortController().signal;

@@ -27,9 +27,9 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
+import { comparePaths } from "../../../filesync/index.ts";
 import { run } from "../../kernel/run.ts";
 import type { SourceEntry } from "./index.ts";
-import { comparePaths } from "./path-order.ts";
 
 /** What comes in one piece, as far as the disk is concerned. */
 const smallFileBytes = 256 * 1024;
@@ -202,7 +202,7 @@ export class TreeWriter {
     const paths: string[] = [];
     for (let i = low; this.#before[i]?.path.startsWith(`${directory}/`) === true; i++)
       paths.push((this.#before[i] as SourceEntry).path);
-    return paths.reverse();
+    return paths.toReversed();
   }
 
   #remove(path: string): void {
