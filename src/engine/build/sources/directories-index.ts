@@ -14,6 +14,8 @@ export interface TreeHeader {
   readonly id: string;
   /** sha256 of the key, in hex: keys are clients' texts. */
   readonly keyHash: string;
+  /** The same of the directory of which the tree is a part. */
+  readonly familyHash: string;
   readonly description: string;
   /** RFC 3339. */
   readonly createdAt: string;
@@ -100,10 +102,11 @@ function parseHeader(line: string): TreeHeader | undefined {
   }
   const header = value as Partial<TreeHeader & { version: number }> | null;
   if (typeof header !== "object" || header === null || header.version !== version) return undefined;
-  const { id, keyHash, description, createdAt, bootId, bytes } = header;
-  for (const text of [id, keyHash, description, createdAt, bootId]) if (typeof text !== "string") return undefined;
+  const { id, keyHash, familyHash, description, createdAt, bootId, bytes } = header;
+  for (const text of [id, keyHash, familyHash, description, createdAt, bootId])
+    if (typeof text !== "string") return undefined;
   if (typeof bytes !== "number") return undefined;
-  return { id, keyHash, description, createdAt, bootId, bytes } as TreeHeader;
+  return { id, keyHash, familyHash, description, createdAt, bootId, bytes } as TreeHeader;
 }
 
 function lineOf(entry: SourceEntry): Line {

@@ -27,6 +27,8 @@ export interface TransferStore {
   readonly maxPathBytes: number;
   /** The tree of the key, held; undefined when there is none now. */
   current(key: string): { readonly tree: KeptTree; readonly held: SourceDirectory } | undefined;
+  /** Whether the tree is that key's own, and not of another part of the directory. */
+  isOf(tree: KeptTree, key: string): boolean;
   hold(tree: KeptTree): SourceDirectory;
   lock(key: string, signal: AbortSignal): Promise<Disposable>;
   /** A new, empty tree. */
@@ -261,7 +263,7 @@ export class Transfer implements DirectoryTransfer {
       return { tree, writer: new TreeWriter(tree.path, []) };
     }
     const { tree: base, held } = this.#base;
-    if (base.isCurrent && base.holds === 1) {
+    if (base.isCurrent && base.holds === 1 && this.#store.isOf(base, this.#key)) {
       this.#store.take(base);
       return { tree: base, writer: new TreeWriter(base.path, held.entries) };
     }

@@ -36,8 +36,18 @@ export interface SourceDirectoriesDeps {
 /** PATH_MAX without the terminator. Source: limits.h. */
 const pathMax = 4095;
 
-/** Separates what a directory's key is made of; the last part is its name. */
-export const keySeparator = "\0";
+/** Trees kept for one directory, of which builds asked for different parts. */
+const maxParts = 4;
+const keySeparator = "\0";
+
+/**
+ * The key of a part of a client's directory. A part that is new begins with what another part of the directory has.
+ *
+ * @param part says which files are asked for
+ */
+export function directoryKey(sharedKey: string, name: string, part: string): string {
+  return [sharedKey, name, part].map((text) => text.replaceAll(keySeparator, "")).join(keySeparator);
+}
 
 export async function createSourceDirectories(deps: SourceDirectoriesDeps): Promise<SourceDirectories> {
   mkdirSync(deps.root, { recursive: true, mode: 0o700 });
@@ -91,7 +101,7 @@ class Directories implements SourceDirectories, TransferStore {
   // What a transfer needs.
 
   current(key: string): { readonly tree: KeptTree; readonly held: SourceDirectory } | undefined {
-    const tree = key === "" ? undefined : this.#current.get(hashOf(key));
+    const tree = key === "" ? undefined : (this.#current.get(hashOf(key)) ?? this.#familyOf(key)[0]);
     if (tree === undefined) return undefined;
     try {
       return { tree, held: this.hold(tree) };
@@ -100,6 +110,10 @@ class Directories implements SourceDirectories, TransferStore {
       this.#drop(tree);
       return undefined;
     }
+  }
+
+  isOf(tree: KeptTree, key: string): boolean {
+    return tree.header.keyHash === hashOf(key);
   }
 
   hold(tree: KeptTree): SourceDirectory {
@@ -133,10 +147,11 @@ class Directories implements SourceDirectories, TransferStore {
     const directory = join(this.#root, String(this.#nextNumber++));
     mkdirSync(directory, { mode: 0o700 });
     mkdirSync(join(directory, "fs"), { mode: 0o755 });
-    const name = key.slice(key.lastIndexOf(keySeparator) + 1).slice(0, 128);
+    const name = (key.split(keySeparator)[1] ?? "").slice(0, 128);
     const header = {
       id: randomBytes(13).toString("hex").slice(0, 25),
       keyHash: hashOf(key),
+      familyHash: hashOf(familyKeyOf(key)),
       description: `local source for ${name === "" ? "context" : name}`,
       createdAt: nowRfc3339Nano(),
       bootId: this.#bootId,
@@ -157,6 +172,18 @@ class Directories implements SourceDirectories, TransferStore {
       before.isCurrent = false;
       this.#drop(before);
     }
+    for (const stale of this.#familyOf(key)
+      .filter((other) => other !== tree && other.holds === 0)
+      .slice(maxParts - 1))
+      this.#drop(stale);
+  }
+
+  /** Current trees of one directory, the one used last first. */
+  #familyOf(key: string): KeptTree[] {
+    const family = hashOf(familyKeyOf(key));
+    return [...this.#current.values()]
+      .filter(({ header }) => header.familyHash === family)
+      .sort((a, b) => (b.lastUsedAtMs ?? 0) - (a.lastUsedAtMs ?? 0));
   }
 
   discard(tree: KeptTree): void {
@@ -219,6 +246,11 @@ class Directories implements SourceDirectories, TransferStore {
       });
     }
   }
+}
+
+/** A key without its part. */
+function familyKeyOf(key: string): string {
+  return key.split(keySeparator).slice(0, 2).join(keySeparator);
 }
 
 function hashOf(key: string): string {
