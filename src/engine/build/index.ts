@@ -11,6 +11,7 @@ import type { BuildClient } from "./client.ts";
 import type { Exec, KeptStep } from "./exec/index.ts";
 import type { Exporters, OutputRequest } from "./export/index.ts";
 import type { Graph, ImageDraft, LowerOptions, NamedContext } from "./graph/index.ts";
+import type { BuildLayers } from "./layers/index.ts";
 import type { BuildProgress } from "./progress.ts";
 import type { BuildCache, Solver } from "./solver/index.ts";
 import type { Images } from "../images/index.ts";
@@ -54,6 +55,8 @@ export interface FrontendResult {
   readonly graph: Graph;
   /** "result.json", "result.txt", "version" of a subrequest; "containerimage.config" and others of an image. */
   readonly metadata: Readonly<Record<string, Uint8Array>>;
+  /** Build arguments that no ARG takes: the classic endpoint warns of them. */
+  readonly unusedBuildArgs: readonly string[];
 }
 
 export type BuildState = "running" | "completed" | "failed" | "cancelled";
@@ -73,7 +76,7 @@ export interface BuildRecord {
   readonly warnings: number;
   readonly platforms: readonly string[];
   readonly pinned: boolean;
-  /** Digests of blobs in content/ with provenance; for `history inspect`. */
+  /** Provenance, by its predicate's type; `history.attachment` has the bytes. */
   readonly attachments: readonly { readonly type: string; readonly digest: Digest; readonly size: number }[];
 }
 
@@ -155,6 +158,8 @@ export interface BuildHistory {
   watch(
     signal: AbortSignal,
   ): AsyncIterable<{ readonly change: "started" | "complete" | "deleted"; readonly record: BuildRecord }>;
+  /** Bytes of an attachment of a record. @throws NotFound */
+  attachment(digest: string): Promise<Uint8Array>;
   /** @throws NotFound */
   update(ref: string, change: { readonly pinned?: boolean; readonly remove?: boolean }): Promise<void>;
 }
@@ -166,6 +171,8 @@ export interface BuilderDeps {
   readonly attest: Attest;
   readonly exec: Exec;
   readonly images: Images;
+  /** Where files of a downloaded context are looked for. */
+  readonly layers: Pick<BuildLayers, "directories">;
   /** Looks at a base image, pulling what is missing: see sources/. */
   readonly resolveImage: ImageResolver;
   readonly store: Store;

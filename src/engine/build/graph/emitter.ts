@@ -40,6 +40,32 @@ export class Emitter {
     return this.add({ kind: "file", actions: [], hasBase: false }, [], "[internal] empty tree", []);
   }
 
+  /** The same tree as layers, where a directory of a source would be written to or be an image. */
+  asLayers(digest: Digest, ranges: readonly Range[]): Digest {
+    const vertex = this.vertices.get(digest);
+    if (vertex === undefined || !["local", "git", "http"].includes(vertex.op.kind)) return digest;
+    const op: Op = {
+      kind: "file",
+      hasBase: false,
+      actions: [
+        {
+          action: "copy",
+          input: 0,
+          source: "/",
+          destination: "/",
+          allowWildcard: false,
+          required: true,
+          parents: false,
+          exclude: [],
+          followLinks: false,
+          unpack: "never",
+          ownership: { chown: undefined, chmod: undefined },
+        },
+      ],
+    };
+    return this.add(op, [digest], `[internal] copying ${vertex.name.replace(/^\[[^\]]*\] /, "")}`, ranges);
+  }
+
   /** The main context's tree. */
   mainContext(): Digest {
     return this.context(this.options.mainContext, "", this.options.buildPlatform, []).result;
@@ -88,6 +114,7 @@ export class Emitter {
       const label = name === "" ? "[internal] load remote build context" : `[context ${name}] load from ${context.url}`;
       const { url, filename } = context;
       const download = this.add({ kind: "http", url, filename, checksum: undefined, mode: 0o600 }, [], label, ranges);
+      if (context.unpack === false) return { result: download };
       const unpacked: Op = {
         kind: "file",
         hasBase: false,

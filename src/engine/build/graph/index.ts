@@ -250,7 +250,13 @@ export type NamedContext =
   | { readonly kind: "image"; readonly reference: string }
   | { readonly kind: "oci-layout"; readonly storeId: string; readonly reference: string }
   | { readonly kind: "git"; readonly remote: string; readonly ref: string; readonly subdirectory: string }
-  | { readonly kind: "http"; readonly url: string; readonly filename: string }
+  | {
+      readonly kind: "http";
+      readonly url: string;
+      readonly filename: string;
+      /** False: what was downloaded is the one file of the context; otherwise it is an archive of it. */
+      readonly unpack?: boolean;
+    }
   /** What another solve of this daemon returned. */
   | { readonly kind: "result"; readonly draft: ImageDraft; readonly graph: Graph };
 
@@ -291,6 +297,7 @@ export interface PlannedInstruction {
 export type ImageKey = string;
 
 export { imageKey, wantedKey, wantedImages, lowerDockerfile } from "./lower.ts";
+export { contextGraph } from "./context-graph.ts";
 export { vertexDigest, canonicalJson, definitionOf } from "./vertex.ts";
 export { renderPlan, type BuildPlan } from "./plan.ts";
 export { outlineOf, targetsOf, renderOutline, renderTargets, renderLint, describeSubrequests } from "./subrequests.ts";

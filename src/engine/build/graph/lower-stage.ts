@@ -159,9 +159,10 @@ function apply(state: StageState, command: Command, visit: (node: StageNode) => 
   if (!isOnBuild) run.onStep({ instruction: instruction.original, vertex });
 }
 
-/** A stage that begins with a local directory and is written to needs all of it. */
-function readWhole(state: StageState, emitter: Emitter): void {
+/** A stage that begins with a local directory and is written to, or is the result, needs all of it. */
+export function readWhole(state: StageState, emitter: Emitter): void {
   if (state.directory !== undefined) emitter.note(state.directory, "/");
+  if (state.result !== undefined) state.result = emitter.asLayers(state.result, [state.node.range]);
 }
 
 function mainSource(emitter: Emitter): CopySource {

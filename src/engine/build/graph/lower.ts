@@ -17,7 +17,7 @@ import type {
   WantedImage,
 } from "./index.ts";
 import { normalizePlatform } from "./platforms.ts";
-import { lowerStages } from "./lower-stage.ts";
+import { lowerStages, readWhole } from "./lower-stage.ts";
 import { planStages, wantedKey } from "./stages.ts";
 import type { StageState } from "./stage-state.ts";
 import { checkSyntax } from "./syntax.ts";
@@ -87,6 +87,7 @@ function pass(
       },
       onStep: (step) => (index === 0 ? steps.push(step) : undefined),
     });
+    readWhole(state, emitter);
     images.push(draftOf(state, platform, options));
   }
   return { emitter, images, steps, unset: [...unset.values()], consumed };

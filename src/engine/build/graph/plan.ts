@@ -36,13 +36,14 @@ function detail(op: Op): string {
   }
 }
 
-/** A line per vertex: number, cache, name, kind and what it does, numbers of its inputs. */
+/** Two lines per vertex: number, cache, name, kind and what it does, numbers of its inputs. */
 export function renderPlan(plan: BuildPlan): string {
   const numbers = new Map([...plan.graph.vertices.keys()].map((digest, index) => [digest, index + 1]));
   const width = String(numbers.size).length;
   const lines = [...plan.graph.vertices.values()].map(({ digest, op, inputs, name, ignoreCache }) => {
     const cached = plan.cached.get(digest);
-    const state = ignoreCache ? "no cache" : cached === undefined ? "content" : cached ? "cached" : "run";
+    const known = cached === undefined ? "content" : cached ? "cached" : "run";
+    const state = ignoreCache ? "no cache" : plan.cached.size === 0 ? "" : known;
     const number = String(numbers.get(digest) ?? 0).padStart(width);
     const from = inputs.length === 0 ? "" : ` ← ${inputs.map((input) => numbers.get(input) ?? "?").join(", ")}`;
     return `${number} ${state.padEnd(8)} ${name}${from}\n${" ".repeat(width)}          ${hexOf(digest).slice(0, 12)} ${op.kind} ${detail(op)}`.trimEnd();
