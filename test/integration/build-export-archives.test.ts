@@ -145,7 +145,7 @@ describe("archives of a build", () => {
     const [first, second, attested] = children.map(({ digest }) => blob(tree, digest));
     assert.deepEqual([first?.["annotations"], second?.["annotations"]], [{ a: "1" }, { a: "1", b: "2" }]);
     assert.equal(children[2]?.annotations?.["vnd.docker.reference.digest"], children[0]?.digest);
-    const statements = (attested?.["layers"] as Descriptor[]).map(({ digest }) => blob(tree, digest));
+    const statements = ((attested ?? {})["layers"] as Descriptor[]).map(({ digest }) => blob(tree, digest));
     assert.deepEqual(
       statements.map((statement) => [statement["predicateType"], statement["predicate"]]),
       [provenance, sbom].map(({ predicate, predicateType }) => [predicateType, predicate]),
