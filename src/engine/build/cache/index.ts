@@ -2,8 +2,9 @@
 
 import type { Logger } from "../../../base/log.ts";
 import type { Distribution } from "../../../distribution/index.ts";
-import type { ContentStore } from "../../content/index.ts";
+import type { Images } from "../../images/index.ts";
 import type { Snapshotter } from "../../snapshots/index.ts";
+import type { Store } from "../../store/index.ts";
 import type { Exec } from "../exec/index.ts";
 import type { BuildLayers } from "../layers/index.ts";
 import type { OciImageConfig } from "../../../spec/oci/image.ts";
@@ -37,8 +38,10 @@ export interface ExternalCaches {
 export interface ExternalCachesDeps {
   readonly layers: BuildLayers;
   readonly snapshots: Snapshotter;
-  readonly content: ContentStore;
   readonly distribution: Distribution;
+  readonly images: Pick<Images, "layerBlob" | "publish">;
+  readonly store: Store;
+  readonly dataRoot: string;
   readonly mounts: Exec["mounts"];
   readonly unpackPath: string;
   readonly packPath: string;
