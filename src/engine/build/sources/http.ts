@@ -1,0 +1,205 @@
+// Sources from http: a download is kept with its ETag and Last-Modified, asked for again with both, and used while the server says
+// that it did not change.
+//
+//   <dataRoot>/build/http/<hash>/body      the file
+//   <dataRoot>/build/http/<hash>/download  what it is
+
+import { createReadStream, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtemp, rm, stat } from "node:fs/promises";
+
+import { join } from "node:path";
+import { createHash } from "node:crypto";
+import { type Digest, parseDigest } from "../../../base/digest.ts";
+import { EngineError } from "../../../base/errors.ts";
+import type { Logger } from "../../../base/log.ts";
+import { KeyedMutex } from "../../../base/mutex.ts";
+import type { HttpOp, Op } from "../graph/index.ts";
+import type { JobContext, OpRunner, ReclaimableStore, RunContext, Snapshot } from "../solver/index.ts";
+import { download, parseHttpUrl } from "./http-download.ts";
+import { fileNameOf } from "./http-name.ts";
+import type { SourceDirectories } from "./index.ts";
+import { KeptDirectories } from "./kept-directories.ts";
+
+export interface HttpRunnerDeps {
+  /** Downloads are kept below <dataRoot>/build/http. */
+  readonly dataRoot: string;
+  readonly directories: SourceDirectories;
+  readonly logger: Logger;
+  /** Of one download; 16 GiB where it is not said. */
+  readonly maxBytes?: number;
+}
+
+interface Download {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly etag: string | undefined;
+  readonly lastModified: string | undefined;
+  readonly disposition: string | undefined;
+  /** After redirects. */
+  readonly finalUrl: string;
+}
+
+const defaultMaxBytes = 16 * 2 ** 30;
+/** A download may take this long. */
+const longestMs = 60 * 60_000;
+
+export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly reclaimable: ReclaimableStore } {
+  const root = join(deps.dataRoot, "build", "http");
+  const temporary = join(root, "tmp");
+  rmSync(temporary, { recursive: true, force: true });
+  mkdirSync(temporary, { recursive: true, mode: 0o700 });
+  const downloads = new KeptDirectories(join(root, "downloads"), "regular");
+  const locks = new KeyedMutex();
+  const asked = new WeakMap<JobContext, Map<string, Download>>();
+
+  /** What the address gives in this build; asked for once in a build, while its file is there. */
+  async function fetch(
+    op: HttpOp,
+    path: string,
+    job: JobContext,
+    signal: AbortSignal,
+    onBytes: DownloadProgress,
+  ): Promise<Download> {
+    const known = asked.get(job) ?? new Map<string, Download>();
+    asked.set(job, known);
+    using _lock = await locks.lock(op.url);
+    signal.throwIfAborted();
+    const kept = await readKept(path);
+    const before = known.get(op.url);
+    if (kept !== undefined && (before?.digest === kept.digest || kept.digest === op.checksum)) return kept;
+    const fetched = await refresh(op.url, path, kept, signal, onBytes);
+    known.set(op.url, fetched);
+    return fetched;
+  }
+
+  async function refresh(
+    url: string,
+    path: string,
+    kept: Download | undefined,
+    signal: AbortSignal,
+    onBytes: DownloadProgress,
+  ): Promise<Download> {
+    const headers: Record<string, string> = {};
+    if (kept?.etag !== undefined) headers["if-none-match"] = kept.etag;
+    else if (kept?.lastModified !== undefined) headers["if-modified-since"] = kept.lastModified;
+    const work = await mkdtemp(join(temporary, "download-"));
+    try {
+      const result = await download(
+        {
+          url,
+          headers,
+          path: join(work, "body"),
+          maxBytes: deps.maxBytes ?? defaultMaxBytes,
+          proxies: proxies(),
+          onBytes,
+        },
+        AbortSignal.any([signal, AbortSignal.timeout(longestMs)]),
+      );
+      if (result.kind === "unchanged") {
+        if (kept !== undefined) return kept;
+        throw new EngineError("Unavailable", `failed to load ${parseHttpUrl(url).host}: invalid response status 304`);
+      }
+      const { kind: _kind, url: final, ...rest } = result;
+      const fetched: Download = { ...rest, finalUrl: final.href };
+      rmSync(join(path, "download"), { force: true });
+      renameSync(join(work, "body"), join(path, "body"));
+      writeFileSync(join(path, "download"), JSON.stringify(fetched), { mode: 0o600 });
+      return fetched;
+    } finally {
+      await rm(work, { recursive: true, force: true });
+    }
+  }
+
+  return {
+    reclaimable: downloads,
+    async key(op, job, signal) {
+      const http = httpOf(op);
+      parseHttpUrl(http.url);
+      if (http.checksum !== undefined) return http.checksum;
+      using use = downloads.use(http.url, describe(http.url));
+      const found = await fetch(http, use.path, job, signal, () => {});
+      const name = fileNameOf(http.filename, found.disposition, new URL(found.finalUrl));
+      return createHash("sha256")
+        .update(JSON.stringify([found.digest, name, found.lastModified ?? ""]))
+        .digest("hex");
+    },
+    async run(op: Op, _inputs: readonly Snapshot[], context: RunContext, signal: AbortSignal): Promise<Snapshot> {
+      const http = httpOf(op);
+      using use = downloads.use(http.url, describe(http.url));
+      const status = `downloading ${describe(http.url).slice("download of ".length)}`;
+      const found = await fetch(http, use.path, context.job, signal, (current, total) =>
+        context.report.status(status, current, total, false),
+      );
+      context.report.status(status, found.size, found.size, true);
+      if (http.checksum !== undefined && http.checksum !== found.digest)
+        throw new EngineError("InvalidParameter", `digest mismatch ${found.digest}: ${http.checksum}`);
+      const name = fileNameOf(http.filename, found.disposition, new URL(found.finalUrl));
+      await using transfer = await deps.directories.begin(
+        `http\0${found.digest}\0${mtimeOf(found)}\0${http.mode}\0${name}`,
+        signal,
+      );
+      transfer.entry({
+        path: name,
+        type: "file",
+        mode: http.mode & 0o7777,
+        uid: 0,
+        gid: 0,
+        size: found.size,
+        mtimeNs: mtimeOf(found),
+        linkName: "",
+        xattrs: {},
+      });
+      for (const path of await transfer.settle()) {
+        for await (const chunk of createReadStream(join(use.path, "body"), { highWaterMark: 1 << 18, signal }))
+          await transfer.write(path, chunk as Buffer);
+        await transfer.end(path);
+      }
+      return { kind: "directory", directory: await transfer.finish() };
+    },
+  };
+}
+
+type DownloadProgress = (current: number, total: number) => void;
+
+function httpOf(op: Op): HttpOp {
+  if (op.kind !== "http") throw new EngineError("System", `the http runner was given an op of kind ${op.kind}`);
+  return op;
+}
+
+function describe(url: string): string {
+  const { protocol, host, pathname } = parseHttpUrl(url);
+  return `download of ${protocol}//${host}${pathname}`;
+}
+
+/** Last-Modified; 1970 where the server does not say. */
+function mtimeOf(found: Download): bigint {
+  const milliseconds = Date.parse(found.lastModified ?? "");
+  return Number.isFinite(milliseconds) && milliseconds > 0 ? BigInt(milliseconds) * 1_000_000n : 0n;
+}
+
+function proxies(): { readonly httpProxy: string; readonly httpsProxy: string; readonly noProxy: string } {
+  const variable = (name: string) => process.env[name.toUpperCase()] ?? process.env[name] ?? "";
+  return { httpProxy: variable("http_proxy"), httpsProxy: variable("https_proxy"), noProxy: variable("no_proxy") };
+}
+
+async function readKept(path: string): Promise<Download | undefined> {
+  try {
+    const parsed = JSON.parse(readFileSync(join(path, "download"), "utf8")) as Partial<Record<keyof Download, unknown>>;
+    const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+    const digest = parseDigest(text(parsed.digest) ?? "");
+    const finalUrl = text(parsed.finalUrl);
+    const size = parsed.size;
+    if (finalUrl === undefined || !URL.canParse(finalUrl) || typeof size !== "number") return undefined;
+    if ((await stat(join(path, "body"))).size !== size) return undefined;
+    return {
+      digest,
+      size,
+      finalUrl,
+      etag: text(parsed.etag),
+      lastModified: text(parsed.lastModified),
+      disposition: text(parsed.disposition),
+    };
+  } catch {
+    return undefined;
+  }
+}
