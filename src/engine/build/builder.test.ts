@@ -503,3 +503,30 @@ test("a plan is text, and the same text again", async (t) => {
   assert.match(plan, /^1 +\[1\/2\] FROM docker\.io\/library\/bb:1\n.*\n2 +\[2\/2\] RUN make ← 1\n/);
   assert.equal(await w.builder.plan(frontend(), w.client, signal), plan);
 });
+
+test("a build upon another's result asks the other's client for the other's files", async (t) => {
+  const w = await world(t);
+  await writeFile(join(w.directory, "Dockerfile"), "FROM bb:1\nENV A=1\nCOPY f /f\n");
+  const { signal } = new AbortController();
+  const first = w.builder.open(asking(w), signal);
+  const { images, graph } = await first.solve(frontend());
+  const [draft] = images;
+  assert.ok(draft !== undefined);
+  const other: BuildClient = { ...w.client, sessionId: "other" };
+  const second = w.builder.open(asking(w, { ref: "r2", client: other }), signal);
+  const dockerfile = { kind: "text", text: "FROM base\nCOPY g /g\nRUN echo $A\n" } as const;
+  const result = await second.solve(
+    frontend({ dockerfile, namedContexts: new Map([["base", { kind: "result", draft, graph }]]) }),
+  );
+  const names = [...result.graph.vertices.values()].flatMap(({ op }) => (op.kind === "local" ? [op.name] : []));
+  assert.deepEqual(names, ["s\ncontext", "other\ncontext"]);
+  await second.export(result, [], []);
+  const config = w.exported[0]?.images[0]?.config;
+  assert.deepEqual(config?.config?.Env, ["PATH=/bin", "A=1"]);
+  assert.deepEqual(
+    config.history?.map(({ created_by }) => created_by),
+    [undefined, "ENV A=1", "COPY f /f # buildkit", "COPY g /g # buildkit", "RUN /bin/sh -c echo $A # buildkit"],
+  );
+  await second.close({ error: undefined });
+  await first.close({ error: undefined });
+});

@@ -52,7 +52,7 @@ class Conductor implements Builder {
       if (!this.#deps.allowedEntitlements.has(one))
         throw new EngineError("Forbidden", `granting entitlement ${one} is not allowed by build daemon configuration`);
     }
-    const job = new Job(this.#deps, request, signal, (closing, error) => this.#ended(closing, error));
+    const job = new Job(this.#deps, request, signal, this.#clientOf, (closing, error) => this.#ended(closing, error));
     this.#jobs.set(ref, job);
     if (!request.internal) this.#history.started({ ...this.#recordOf(job, "running", undefined), attachments: [] });
     return job;
@@ -72,7 +72,7 @@ class Conductor implements Builder {
     const { raw } = request;
     const asked = { ref: "", client, entitlements: [], keepFailed: false, internal: true, raw };
     // oxlint-disable-next-line typescript/require-await -- a job's end is awaited
-    const job = new Job(this.#deps, asked, signal, async () => undefined);
+    const job = new Job(this.#deps, asked, signal, this.#clientOf, async () => undefined);
     try {
       return await job.plan(request);
     } finally {
@@ -95,6 +95,9 @@ class Conductor implements Builder {
     const error = new EngineError("Cancelled", "the daemon is shutting down");
     await Promise.allSettled(jobs.map((job) => job.close({ error })));
   }
+
+  readonly #clientOf = (sessionId: string): BuildClient | undefined =>
+    [...this.#jobs.values()].find(({ request }) => request.client.sessionId === sessionId)?.request.client;
 
   async #ended(job: Job, error: unknown): Promise<void> {
     if (!job.request.internal) {

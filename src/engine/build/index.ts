@@ -130,6 +130,9 @@ export interface OpenJobRequest {
   readonly keepFailed: boolean;
   /** Not in the history (BuildKit's internal probes). */
   readonly internal: boolean;
+  /** What `export` will be asked for, where it is known: what is wrong with it is said before anything is built. */
+  readonly outputs?: readonly OutputRequest[];
+  readonly cacheExports?: readonly CacheRequest[];
   readonly raw: Readonly<Record<string, string>>;
 }
 

@@ -4,8 +4,10 @@
 import type { Digest } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
+import type { Platform } from "../../spec/oci/image.ts";
 import { renderPlatform } from "../../spec/oci/platform.ts";
 import type { Attestation, ProvenanceFacts } from "./attest/index.ts";
+import type { BuildClient } from "./client.ts";
 import type { CacheRequest } from "./cache/index.ts";
 import { type Dockerfile, DockerfileError, parseDockerfile, parseIgnoreFile } from "./dockerfile/index.ts";
 import type { BuiltImage, OutputRequest } from "./export/index.ts";
@@ -21,10 +23,12 @@ import {
   renderLint,
   renderOutline,
   renderPlan,
+  renameDirectories,
   renderTargets,
   targetsOf,
 } from "./graph/index.ts";
 import type { BuilderDeps, BuildJob, FrontendRequest, FrontendResult, OpenJobRequest } from "./index.ts";
+import { foreignDirectory, routingClient } from "./job-client.ts";
 import { type PreparedContext, prepareContext } from "./job-context.ts";
 import { type Definition, loadDefinition, loadIgnoreFile } from "./job-definition.ts";
 import { finishImage } from "./job-draft.ts";
@@ -38,6 +42,7 @@ import type { JobContext, Solution } from "./solver/index.ts";
 interface SolvedBuild {
   readonly request: FrontendRequest;
   readonly dockerfile: Dockerfile;
+  readonly images: readonly ImageDraft[];
   readonly solution: Solution;
   readonly context: JobContext;
   readonly graph: Graph;
@@ -73,6 +78,7 @@ export class Job implements BuildJob {
   readonly #solutions: Solution[] = [];
   readonly #solved = new WeakMap<FrontendResult, SolvedBuild>();
   readonly #running = new Set<Promise<unknown>>();
+  readonly #clientOf: (sessionId: string) => BuildClient | undefined;
   readonly #onClose: (job: Job, error: unknown) => Promise<void>;
   readonly #outputs: { readonly type: string; readonly response: Readonly<Record<string, string>> }[] = [];
   #provenance: readonly Attestation[] = [];
@@ -86,8 +92,10 @@ export class Job implements BuildJob {
     deps: BuilderDeps,
     request: OpenJobRequest,
     signal: AbortSignal,
+    clientOf: (sessionId: string) => BuildClient | undefined,
     onClose: (job: Job, error: unknown) => Promise<void>,
   ) {
+    this.#clientOf = clientOf;
     this.#deps = deps;
     this.request = request;
     this.ref = request.ref;
@@ -168,10 +176,14 @@ export class Job implements BuildJob {
 
   async #solve(request: FrontendRequest): Promise<FrontendResult> {
     if (request.subrequest !== undefined) return this.#answer(request, request.subrequest);
-    this.#deps.caches.validate(request.cacheImports, []);
+    this.#validate(request, []);
     const { dockerfile, lowered, epoch } = await this.#lower(request);
     const { graph, images } = lowered;
     this.#platforms = images.map(({ platform }) => renderPlatform(platform));
+    this.#validate(
+      request,
+      images.map(({ platform }) => platform),
+    );
     this.#checkEntitlements(graph);
     this.progress.emit({ kind: "plan", steps: lowered.steps });
     const context = this.#context(epoch);
@@ -179,14 +191,22 @@ export class Job implements BuildJob {
       await this.#deps.caches.import(request.cacheImports, context, this.#deps.solver.cache, this.signal);
     const targets = [...new Set(images.flatMap(({ result }) => (result === undefined ? [] : [result])))];
     const solution = await this.#solveSome(graph, targets, context);
+    const { sessionId } = this.request.client;
     const result: FrontendResult = {
-      images,
-      graph,
+      ...renameDirectories(graph, images, (name) => foreignDirectory(sessionId, name)),
       metadata: imageMetadata(images),
       unusedBuildArgs: lowered.unusedBuildArgs,
     };
-    this.#solved.set(result, { request, dockerfile, solution, context, graph, epoch });
+    this.#solved.set(result, { request, dockerfile, images, solution, context, graph, epoch });
     return result;
+  }
+
+  /** What is wrong with outputs and caches is said before anything is built. */
+  #validate(request: FrontendRequest, platforms: readonly Platform[]): void {
+    const { outputs = [], cacheExports = [] } = this.request;
+    const { caches, exporters } = this.#deps;
+    caches.validate(request.cacheImports, cacheExports);
+    exporters.validate(outputs, platforms.length === 0 ? request.platforms : platforms);
   }
 
   async #solveSome(graph: Graph, targets: readonly Digest[], context: JobContext): Promise<Solution> {
@@ -200,7 +220,7 @@ export class Job implements BuildJob {
     const { ref, client, entitlements, keepFailed } = this.request;
     return {
       ref,
-      client,
+      client: routingClient(client, this.#clientOf),
       progress: this.progress,
       entitlements: new Set(entitlements),
       clampTimes: epoch,
@@ -363,12 +383,12 @@ export class Job implements BuildJob {
     const { request, solution, graph, context, epoch } = solved;
     exporters.validate(
       outputs,
-      result.images.map(({ platform }) => platform),
+      solved.images.map(({ platform }) => platform),
     );
     caches.validate([], cacheExports);
     const images: BuiltImage[] = [];
     const recorded: Attestation[] = [];
-    for (const draft of result.images) {
+    for (const draft of solved.images) {
       const { layers, config } = finishImage(draft, (vertex) => solution.get(vertex), this.startedAt, epoch);
       const attestations: Attestation[] = [];
       const asked = request.attest.provenance;

@@ -137,8 +137,9 @@ export class Emitter {
       return { result: this.add(unpacked, [download], "[internal] extracting remote build context", ranges) };
     }
     if (context.kind === "result") {
-      for (const [digest, vertex] of context.graph.vertices) this.vertices.set(digest, vertex);
-      return { result: context.draft.result ?? this.emptyTree() };
+      const { draft, graph } = context;
+      for (const [digest, vertex] of graph.vertices) this.vertices.set(digest, vertex);
+      return { result: draft.result ?? this.emptyTree() };
     }
     throw new DockerfileError(`context ${name} is an image: ${platform.architecture}`, ranges);
   }

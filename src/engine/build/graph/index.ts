@@ -297,6 +297,7 @@ export interface PlannedInstruction {
 export type ImageKey = string;
 
 export { imageKey, wantedKey, wantedImages, lowerDockerfile } from "./lower.ts";
+export { renameDirectories } from "./rename-directories.ts";
 export { contextGraph } from "./context-graph.ts";
 export { vertexDigest, canonicalJson, definitionOf } from "./vertex.ts";
 export { renderPlan, type BuildPlan } from "./plan.ts";

@@ -115,7 +115,7 @@ export function lowerMounts(
 
 function mountTarget(state: StageState, target: string | undefined): string {
   const whole = absolutePath(state.workdir, target ?? "");
-  if (target === undefined || whole === "/") refuse(`invalid mount target ${JSON.stringify(target ?? "")}`);
+  if (whole === "/") refuse(`invalid mount target ${JSON.stringify(whole)}`);
   return whole;
 }
 
