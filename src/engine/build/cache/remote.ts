@@ -9,7 +9,7 @@ import type { BuildClient } from "../client.ts";
 
 /** What Docker calls the registry that needs no name. */
 const hubHost = "https://index.docker.io/v1/";
-const maxAttempts = 5;
+const maxAttempts = 3;
 /** A document that is read whole. */
 const maxDocumentBytes = 4 << 20;
 

@@ -26,6 +26,9 @@ import type { CacheRecord } from "./records.ts";
 
 /** Of the disk, when no quota is given. */
 const defaultShare = 10;
+/** What stores had is believed for so long, while the cache is further below its quota than this part of it. */
+const storedForMs = 5_000;
+const margin = 0.1;
 
 interface Pruned {
   readonly removed: readonly (CacheEntry & { readonly reason: string })[];
@@ -39,6 +42,8 @@ export class EngineBuildCache implements BuildCache {
   readonly #targets: (solution: Solution) => readonly Digest[];
   /** Layers of removed records that somebody still used: to be looked at again. */
   readonly #left = new Set<ChainId>();
+  /** Bytes of the reclaimable stores when they were listed last. */
+  #stored = { bytes: 0, at: Number.NEGATIVE_INFINITY };
   #collecting: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -162,6 +167,7 @@ export class EngineBuildCache implements BuildCache {
   async #collect(): Promise<void> {
     try {
       const quotaBytes = await this.#quotaBytes();
+      if (this.#isFarBelow(quotaBytes)) return;
       await this.#remove(() => ({
         all: true,
         // Without gain they would go in vain.
@@ -173,6 +179,15 @@ export class EngineBuildCache implements BuildCache {
     } catch (error) {
       this.#deps.logger.error("the build cache was not brought below its quota", { error: messageOf(error) });
     }
+  }
+
+  /** To list stores may mean to walk through trees: not after every step. */
+  #isFarBelow(quotaBytes: number): boolean {
+    const { bytes, at } = this.#stored;
+    if (this.#left.size > 0 || performance.now() - at > storedForMs) return false;
+    const { layerBytes } = this.#lookAtRecords();
+    const records = [...layerBytes.values()].reduce((sum, layer) => sum + layer, 0);
+    return records + bytes <= quotaBytes * (1 - margin);
   }
 
   async #quotaBytes(): Promise<number> {
@@ -241,6 +256,19 @@ export class EngineBuildCache implements BuildCache {
     readonly stores: ReadonlyMap<string, ReclaimableStore>;
   }> {
     const lists = await Promise.all(this.#deps.reclaimable.map(async (store) => [store, await store.list()] as const));
+    const { candidates, layerBytes } = this.#lookAtRecords();
+    const stores = new Map<string, ReclaimableStore>();
+    for (const [store, list] of lists)
+      for (const entry of list) {
+        stores.set(entry.id, store);
+        candidates.push({ entry, chain: [] });
+      }
+    const stored = candidates.filter(({ entry }) => stores.has(entry.id) && !entry.shared);
+    this.#stored = { bytes: stored.reduce((sum, { entry }) => sum + entry.sizeBytes, 0), at: performance.now() };
+    return { candidates, layerBytes, stores };
+  }
+
+  #lookAtRecords(): { readonly candidates: PruneCandidate[]; readonly layerBytes: ReadonlyMap<ChainId, number> } {
     const { records, snapshots } = this.#deps;
     const images = snapshots.neededBy("images");
     const layerBytes = new Map<ChainId, number>();
@@ -252,13 +280,7 @@ export class EngineBuildCache implements BuildCache {
       const top = record.chain.at(-1);
       candidates.push({ entry: this.#entryOf(record, top !== undefined && images.has(top)), chain: record.chain });
     }
-    const stores = new Map<string, ReclaimableStore>();
-    for (const [store, list] of lists)
-      for (const entry of list) {
-        stores.set(entry.id, store);
-        candidates.push({ entry, chain: [] });
-      }
-    return { candidates, layerBytes, stores };
+    return { candidates, layerBytes };
   }
 
   #layerSize(chainId: ChainId): number {

@@ -109,6 +109,7 @@ export class JobSolve {
       await this.#letGo();
       throw this.#failure ?? cancelled();
     }
+    await this.#recordOffers();
     // Sources whose key was enough.
     for (const { vertex, telling, identity } of this.#nodes.values())
       if (isSource(vertex.op) && identity !== undefined) telling.cached();
@@ -117,6 +118,21 @@ export class JobSolve {
       get: (vertex) => nodes.get(vertex)?.solved,
       [Symbol.asyncDispose]: () => this.#letGo(),
     };
+  }
+
+  /** What was offered and came along with what was fetched is known here from now on. */
+  async #recordOffers(): Promise<void> {
+    const { layers, records, logger } = this.#share.deps;
+    for (const node of this.#nodes.values()) {
+      const identity = await node.identity;
+      if (identity?.offer === undefined || records.get(identity.recordId) !== undefined) continue;
+      if (!layers.has(identity.offer.layers)) continue;
+      try {
+        this.#holds.use((await recordOffer(this.#share, node.vertex, identity.offer, identity.keys)).hold);
+      } catch (error) {
+        logger.warn("a record of an external cache was not written", { error: messageOf(error) });
+      }
+    }
   }
 
   async #settled(): Promise<void> {
