@@ -1,17 +1,34 @@
 // Warnings of a build: what lint and lowering found, less what the file says to skip, told as events.
 
 import { renderPlatform } from "../../spec/oci/platform.ts";
-import { type Dockerfile, DockerfileError, lintDockerfile, type LintWarning } from "./dockerfile/index.ts";
+import {
+  type Directives,
+  type Dockerfile,
+  DockerfileError,
+  isSkipped,
+  lintDockerfile,
+  type LintRuleName,
+  lintViolation,
+  type LintWarning,
+  parseCheckOptions,
+} from "./dockerfile/index.ts";
 import type { LowerOptions } from "./graph/index.ts";
 import type { BuildProgress } from "./progress.ts";
 
-/** All warnings, in the order of their lines; `undefinedVariables` are lowering's, which knows the images' variables. */
+/** `# check=`, unless a build argument says otherwise. */
+function checkOf(dockerfile: Dockerfile, options: LowerOptions): Directives["check"] {
+  const given = options.buildArgs.get("BUILDKIT_DOCKERFILE_CHECK");
+  return given === undefined ? dockerfile.directives.check : parseCheckOptions(given, []);
+}
+
+/** All warnings, in the order of their lines; `ofGraph` are those that need the images. */
 export function warningsOf(
   dockerfile: Dockerfile,
   options: LowerOptions,
-  undefinedVariables: readonly LintWarning[] | undefined,
+  ofGraph: readonly LintWarning[],
 ): readonly LintWarning[] {
   const targets = options.platforms.length === 0 ? [options.buildPlatform] : options.platforms;
+  const check = checkOf(dockerfile, options);
   const found = lintDockerfile(dockerfile, {
     buildArgs: options.buildArgs,
     contexts: new Set(options.contexts.keys()),
@@ -19,22 +36,21 @@ export function warningsOf(
     ignorePatterns: options.ignorePatterns,
     buildPlatform: renderPlatform(options.buildPlatform),
     targetPlatforms: targets.map(renderPlatform),
+    check,
   });
-  const isOther = ({ rule }: LintWarning): boolean => undefinedVariables === undefined || rule !== "UndefinedVar";
-  const all = [...dockerfile.warnings, ...found.filter(isOther), ...(undefinedVariables ?? [])];
-  const { skip } = dockerfile.directives.check;
-  const skipped = new Set(skip.map((rule) => rule.toLowerCase()));
-  const kept = all.filter(({ rule }) => !skipped.has("all") && !skipped.has(rule.toLowerCase()));
-  const unique = new Map(kept.map((one) => [`${one.rule} ${one.range.start.line} ${one.detail}`, one]));
+  const others = [...dockerfile.warnings, ...ofGraph].filter(({ rule }) => !isSkipped(rule as LintRuleName, check));
+  const unique = new Map(
+    [...others, ...found].map((one) => [`${one.rule} ${one.range.start.line} ${one.detail}`, one]),
+  );
   return [...unique.values()].sort((a, b) => a.range.start.line - b.range.start.line);
 }
 
 /** @throws DockerfileError `# check=error=true` and there are warnings */
-export function refuseWarnings(dockerfile: Dockerfile, warnings: readonly LintWarning[]): void {
-  if (!dockerfile.directives.check.error || warnings.length === 0) return;
-  const rules = [...new Set(warnings.map(({ rule }) => rule))].sort();
+export function refuseWarnings(dockerfile: Dockerfile, options: LowerOptions, warnings: readonly LintWarning[]): void {
+  const message = lintViolation(warnings, checkOf(dockerfile, options));
+  if (message === undefined) return;
   throw new DockerfileError(
-    `lint violation found for rules: ${rules.join(", ")}`,
+    message,
     warnings.map(({ range }) => range),
   );
 }

@@ -246,7 +246,7 @@ export class Job implements BuildJob {
     const lowered = lowerDockerfile(dockerfile, withIgnored, known);
     const warnings = warningsOf(dockerfile, withIgnored, lowered.warnings);
     tellWarnings(dockerfile, warnings, definition.vertex, this.progress);
-    refuseWarnings(dockerfile, warnings);
+    refuseWarnings(dockerfile, withIgnored, warnings);
     return { dockerfile, options: withIgnored, lowered, epoch: epochOf(request, dockerfile) };
   }
 
@@ -347,22 +347,21 @@ export class Job implements BuildJob {
       tell(outline, renderOutline(outline));
       return result;
     }
-    const withIgnored = await this.#withIgnored(options, definition);
+    const ignored = await this.#withIgnored(options, definition);
+    const withIgnored: LowerOptions = { ...ignored, allStages: request.target === "" };
     let failure: DockerfileError | undefined;
-    let undefinedVariables: Lowered["warnings"] | undefined;
+    let ofGraph: Lowered["warnings"] = [];
     try {
       const { client } = this.request;
       const { resolveImage } = this.#deps;
       const asked = { mode: request.pull, client, progress: this.progress };
       const known = await resolveImages(dockerfile, withIgnored, resolveImage, asked, this.signal);
-      const { warnings } = lowerDockerfile(dockerfile, withIgnored, known);
-      // Of a target only its own stages are lowered: of the others the text alone is looked at.
-      if (dockerfile.stages.length === 1) undefinedVariables = warnings;
+      ofGraph = lowerDockerfile(dockerfile, withIgnored, known).warnings;
     } catch (error) {
       if (!(error instanceof DockerfileError)) throw error;
       failure = error;
     }
-    const warnings = warningsOf(dockerfile, withIgnored, undefinedVariables);
+    const warnings = warningsOf(dockerfile, withIgnored, ofGraph);
     const { json: document, text } = renderLint(dockerfile, warnings, failure);
     tell(document, text);
     metadata["result.statuscode"] = Buffer.from(warnings.length > 0 || failure !== undefined ? "1" : "0");

@@ -2,13 +2,13 @@
 
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
-import type { CopyInstruction } from "../dockerfile/index.ts";
+import { type CopyInstruction, expandHeredoc } from "../dockerfile/index.ts";
 import { expandIn, type LanguageFacts } from "./config-instructions.ts";
 import type { Emitter } from "./emitter.ts";
 import type { FileAction, FileOp } from "./index.ts";
 import { destinationPath, hasWildcard, rooted } from "./paths.ts";
-import { expandHeredoc, showWords } from "./raw-expand.ts";
-import { isUrl, remoteSource } from "./remote-source.ts";
+import { showWords } from "./raw-expand.ts";
+import { remoteSource } from "./remote-source.ts";
 import type { StageState } from "./stage-state.ts";
 import { isChmod } from "./chmod.ts";
 
@@ -78,7 +78,7 @@ export function lowerCopy(
       const isFile = remote.kind === "http";
       actions.push({
         ...common,
-        input: inputOf(emitter.add(remote, [], name, ranges, ignoreCache)),
+        input: inputOf(emitter.add(remote, [], name, ranges)),
         source: isFile ? `/${remote.filename}` : "/",
         allowWildcard: false,
         required: true,
@@ -108,7 +108,7 @@ export function lowerCopy(
     if (one.kind !== "heredoc") continue;
     const { heredoc } = one;
     line.push(`<<${heredoc.name}`);
-    const content = heredoc.expand ? expandHeredoc(heredoc.content, state.lookup) : heredoc.content;
+    const content = heredoc.expand ? heredocText(state, instruction, heredoc.content, facts) : heredoc.content;
     const path = rooted(heredoc.name);
     const document: FileOp = {
       kind: "file",
@@ -143,6 +143,12 @@ export function lowerCopy(
   return result;
 }
 
+function heredocText(state: StageState, instruction: CopyInstruction, content: string, facts: LanguageFacts): string {
+  const { text, unset } = expandHeredoc(content, state.lookup);
+  for (const name of unset) facts.onUnset(name, instruction, state);
+  return text;
+}
+
 function checkChecksum(instruction: CopyInstruction, remotes: number): void {
   const refuse = (message: string): never => {
     throw new EngineError("InvalidParameter", message);
@@ -166,5 +172,3 @@ export function upperFirst(text: string): string {
   const at = text.indexOf(" ");
   return at === -1 ? text.toUpperCase() : text.slice(0, at).toUpperCase() + text.slice(at);
 }
-
-export { isUrl };

@@ -242,6 +242,8 @@ export interface LowerOptions {
   readonly contextIgnorePatterns?: ReadonlyMap<string, readonly string[]>;
   /** Seconds since 1970; SOURCE_DATE_EPOCH. */
   readonly sourceDateEpoch: number | undefined;
+  /** Lowers what the target does not need, too: for lint. */
+  readonly allStages?: boolean;
   readonly cacheMountNamespace: string;
 }
 
@@ -279,7 +281,7 @@ export interface Lowered {
   readonly graph: Graph;
   /** One per platform, in order. */
   readonly images: readonly ImageDraft[];
-  /** Variables that are used and not defined; the other rules are `lintDockerfile`'s. */
+  /** UndefinedVar and InvalidBaseImagePlatform, which need the images; the other rules are `lintDockerfile`'s. */
   readonly warnings: readonly LintWarning[];
   /** What the file says, in order, over all stages that are built (of the first platform). */
   readonly steps: readonly PlannedInstruction[];

@@ -21,6 +21,8 @@ export interface StageRun {
   readonly withPlatform: boolean;
   readonly facts: LanguageFacts;
   onStep(step: PlannedInstruction): void;
+  /** An image was begun with; its own platform may be another than the wanted one. */
+  onBase(node: StageNode, wanted: Platform, own: Platform): void;
 }
 
 const working = new Set(["run", "copy", "add", "workdir"]);
@@ -58,6 +60,7 @@ function begin(node: StageNode, states: ReadonlyMap<StageNode, StageState>, run:
   else if (origin?.kind === "image" && origin.known !== undefined) {
     const { known, wanted } = origin;
     state.begin(known, platform);
+    run.onBase(node, platform, state.imagePlatform);
     if (known.config.rootfs.diff_ids.length > 0)
       state.result = image(state, node, known.reference, wanted.storeId, run);
     if (node.index !== undefined) run.onStep({ instruction: node.original, vertex: state.result });
@@ -85,16 +88,9 @@ function image(
   const { platform } = origin.wanted;
   const { imageId } = origin.known;
   const name = state.prefix(`FROM ${reference}`, run.withPlatform, false);
-  const { ignoreCache } = node;
   if (storeId === undefined)
-    return run.emitter.add({ kind: "image", reference, platform, imageId }, [], name, [node.range], ignoreCache);
-  return run.emitter.add(
-    { kind: "oci-layout", storeId, reference, digest: imageId, platform },
-    [],
-    name,
-    [node.range],
-    ignoreCache,
-  );
+    return run.emitter.add({ kind: "image", reference, platform, imageId }, [], name, [node.range]);
+  return run.emitter.add({ kind: "oci-layout", storeId, reference, digest: imageId, platform }, [], name, [node.range]);
 }
 
 function beginContext(state: StageState, node: StageNode, run: StageRun): void {
@@ -204,7 +200,6 @@ function lowerWorkdir(
       state.result === undefined ? [] : [state.result],
       state.prefix(shown, step.withPlatform, step.isOnBuild),
       [instruction.range],
-      state.node.ignoreCache,
     );
     state.result = vertex;
     state.directory = undefined;

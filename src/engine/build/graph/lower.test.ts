@@ -125,7 +125,7 @@ test("a Dockerfile with nearly everything has the reference's names, history and
   assert.deepEqual(lowered.unusedBuildArgs, ["NOPE"]);
   assert.deepEqual(
     lowered.warnings.map(({ rule, detail, range }) => [rule, detail, range.start.line]),
-    [["UndefinedVar", "Usage of undefined variable '$A'", 6]],
+    [["UndefinedVar", "Usage of undefined variable '$A' (did you mean $V?)", 6]],
   );
 });
 
@@ -389,7 +389,11 @@ const refused: readonly (readonly [text: string, message: string, line: number])
   ["FROM bb:1\nEXPOSE 80-70\n", "invalid containerPort: 80-70", 2],
   ["FROM bb:1\nEXPOSE abc\n", "invalid containerPort: abc", 2],
   ["FROM bb:1\nSTOPSIGNAL foo\n", "invalid signal: foo", 2],
-  ["FROM bb:1\nARG T=/\nRUN --mount=type=bind,target=$T true\n", 'invalid mount target "/"', 3],
+  [
+    "FROM bb:1\nARG T=/\nRUN --mount=type=bind,target=$T true\n",
+    'dockerfile parse error on line 3: invalid mount target "/"',
+    3,
+  ],
   [
     "FROM bb:1\nCOPY --chmod=99 f1 /\n",
     "invalid chmod parameter: '99'. it should be octal string and between 0 and 07777",

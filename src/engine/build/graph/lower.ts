@@ -4,7 +4,9 @@
 import type { Digest } from "../../../base/digest.ts";
 import type { OciImageConfig, Platform } from "../../../spec/oci/image.ts";
 import type { Dockerfile, Instruction, LintWarning } from "../dockerfile/index.ts";
-import { DockerfileError } from "../dockerfile/index.ts";
+import { DockerfileError, warningOf } from "../dockerfile/index.ts";
+import { suggest } from "../dockerfile/suggest.ts";
+import { renderPlatform } from "../../../spec/oci/platform.ts";
 import { Emitter, type ReadPaths } from "./emitter.ts";
 import { isPredefined } from "./global-args.ts";
 import type {
@@ -18,7 +20,7 @@ import type {
 } from "./index.ts";
 import { normalizePlatform } from "./platforms.ts";
 import { lowerStages, readWhole } from "./lower-stage.ts";
-import { planStages, wantedKey } from "./stages.ts";
+import { planStages, type StageNode, wantedKey } from "./stages.ts";
 import type { StageState } from "./stage-state.ts";
 import { checkSyntax } from "./syntax.ts";
 
@@ -47,7 +49,7 @@ interface Pass {
   readonly emitter: Emitter;
   readonly images: readonly ImageDraft[];
   readonly steps: readonly PlannedInstruction[];
-  readonly unset: readonly LintWarning[];
+  readonly warnings: readonly LintWarning[];
   readonly consumed: ReadonlySet<string>;
 }
 
@@ -63,7 +65,7 @@ function pass(
     instruction: original,
     vertex: undefined,
   }));
-  const unset = new Map<string, LintWarning>();
+  const warnings = new Map<string, LintWarning>();
   const consumed = new Set(dockerfile.globalArgs.flatMap(({ args }) => args.map(({ key }) => key)));
   for (const [index, platform] of platformsOf(options).entries()) {
     const plan = planStages(dockerfile, options, platform, known);
@@ -82,27 +84,39 @@ function pass(
         escape: dockerfile.directives.escape,
         buildArgs: options.buildArgs,
         globalArgs: plan.globalArgs,
-        onUnset: (name, instruction, stage) => noteUnset(unset, name, instruction, stage),
+        onUnset: (name, instruction, stage) => noteUnset(warnings, name, instruction, stage),
         onArgument: (name) => consumed.add(name),
       },
+      onBase: (node, wanted, own) => noteBase(warnings, node, wanted, own),
       onStep: (step) => (index === 0 ? steps.push(step) : undefined),
     });
     readWhole(state, emitter);
     images.push(draftOf(state, platform, options));
   }
-  return { emitter, images, steps, unset: [...unset.values()], consumed };
+  return { emitter, images, steps, warnings: [...warnings.values()], consumed };
 }
 
-function noteUnset(unset: Map<string, LintWarning>, name: string, instruction: Instruction, stage: StageState): void {
-  const key = `${instruction.range.start.line}:${name}`;
-  if (unset.has(key) || stage.buildArgs.some((arg) => arg.key === name)) return;
-  unset.set(key, {
-    rule: "UndefinedVar",
-    description: "Variables should be defined before their use",
-    url: "https://docs.docker.com/go/dockerfile/rule/undefined-var/",
-    detail: `Usage of undefined variable '$${name}'`,
-    range: instruction.range,
-  });
+function noteUnset(
+  warnings: Map<string, LintWarning>,
+  name: string,
+  instruction: Instruction,
+  stage: StageState,
+): void {
+  if (stage.buildArgs.some((arg) => arg.key === name)) return;
+  const meant = suggest(name, [...stage.env.keys()], true);
+  const hint = meant === undefined ? "" : ` (did you mean $${meant}?)`;
+  const detail = `Usage of undefined variable '$${name}'${hint}`;
+  const key = `${instruction.range.start.line} ${name}`;
+  if (!warnings.has(key)) warnings.set(key, warningOf("UndefinedVar", detail, instruction.range));
+}
+
+function noteBase(warnings: Map<string, LintWarning>, node: StageNode, wanted: Platform, own: Platform): void {
+  if (wanted.os === own.os && wanted.architecture === own.architecture) return;
+  const [expected, actual] = [wanted, own].map((platform) =>
+    JSON.stringify(renderPlatform(normalizePlatform(platform))),
+  );
+  const detail = `Base image ${node.baseName} was pulled with platform ${actual}, expected ${expected} for current build`;
+  warnings.set(`${node.range.start.line} base`, warningOf("InvalidBaseImagePlatform", detail, node.range));
 }
 
 /** Config members in docker's order. */
@@ -188,11 +202,11 @@ export function lowerDockerfile(
 ): Lowered {
   checkSyntax(dockerfile, options.buildArgs);
   const first = pass(dockerfile, options, known, new Map());
-  const { emitter, images, steps, unset, consumed } = pass(dockerfile, options, known, first.emitter.read);
+  const { emitter, images, steps, warnings, consumed } = pass(dockerfile, options, known, first.emitter.read);
   return {
     graph: pruned(emitter, images),
     images,
-    warnings: unset,
+    warnings,
     steps,
     unusedBuildArgs: [...options.buildArgs.keys()].filter((name) => !consumed.has(name) && !isPredefined(name)).sort(),
   };

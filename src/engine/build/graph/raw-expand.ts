@@ -1,10 +1,10 @@
-// Variables put into text whose quotes stay: bodies of heredocs, and commands as progress shows them. The substitutions
-// themselves are the language's (dockerfile/expand); only what surrounds them is read here.
+// Variables put into commands as progress shows them: quotes stay. The substitutions themselves are the language's
+// (dockerfile/expand); only what surrounds them is read here.
 
 import { expandWord, type Lookup } from "../dockerfile/index.ts";
 
 /** What stays as written. */
-export interface RawExpansion {
+interface RawExpansion {
   /** Single quotes hide variables; without it quotes mean nothing at all. */
   readonly quotes: boolean;
   /** A variable that is not set is shown by its name. */
@@ -29,7 +29,7 @@ function substitutionEnd(text: string, start: number, escape: string): number {
 }
 
 /** @throws InvalidParameter a bad substitution */
-export function expandRaw(text: string, lookup: Lookup, options: RawExpansion): string {
+function expandRaw(text: string, lookup: Lookup, options: RawExpansion): string {
   let out = "";
   let single = false;
   for (let i = 0; i < text.length; i++) {
@@ -75,11 +75,6 @@ function closingQuote(text: string, start: number, escape: string): number {
     else if (text[i] === '"') return i;
   }
   return text.length;
-}
-
-/** The body of a heredoc, with its variables. Source: Dockerfile reference, "Here-documents". */
-export function expandHeredoc(content: string, lookup: Lookup): string {
-  return expandRaw(content, lookup, { quotes: false, keepUnset: false, escape: "\\" });
 }
 
 /** A command as progress shows it: what cannot be expanded is shown as written. */

@@ -7,7 +7,7 @@ import { parseGitAddress } from "./git-address.ts";
 import type { GitOp, HttpOp } from "./index.ts";
 import { baseName } from "./paths.ts";
 
-export function isUrl(source: string): boolean {
+function isUrl(source: string): boolean {
   return source.startsWith("http://") || source.startsWith("https://");
 }
 

@@ -3,8 +3,8 @@
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { parseRamBytes } from "../../../base/units.ts";
-import type { RunInstruction, RunMount } from "../dockerfile/index.ts";
-import { expandIn, type LanguageFacts } from "./config-instructions.ts";
+import { expandRunMount, type RunInstruction, type RunMount } from "../dockerfile/index.ts";
+import type { LanguageFacts } from "./config-instructions.ts";
 import type { CopySource } from "./copy.ts";
 import type { Emitter } from "./emitter.ts";
 import type { StepMount } from "./index.ts";
@@ -42,21 +42,18 @@ export function lowerMounts(
     const at = inputs.indexOf(digest);
     return firstInput + (at === -1 ? inputs.push(digest) - 1 : at);
   };
-  const expand = (word: string | undefined): string | undefined =>
-    word === undefined ? undefined : expandIn(state, word, instruction, facts);
   let agents = 0;
-  const mounts = instruction.mounts.map((mount, index): StepMount => {
-    const target = expand(mount.target);
-    const source = expand(mount.source);
-    const id = expand(mount.id);
+  const mounts = instruction.mounts.map((written, index): StepMount => {
+    const mount = expandRunMount(written, instruction, state.lookup, facts.escape);
+    const { target, source, id } = mount;
     const ids = {
-      uid: number(expand(mount.uid), "uid", 10),
-      gid: number(expand(mount.gid), "gid", 10),
-      mode: number(expand(mount.mode), "mode", 8),
+      uid: number(mount.uid, "uid", 10),
+      gid: number(mount.gid, "gid", 10),
+      mode: number(mount.mode, "mode", 8),
     };
     switch (mount.type) {
       case "secret":
-        return secret(mount, id, source, target, expand(mount.env), ids);
+        return secret(mount, id, source, target, mount.env, ids);
       case "ssh":
         return {
           type: "ssh",
@@ -68,7 +65,7 @@ export function lowerMounts(
           gid: ids.gid ?? 0,
         };
       case "tmpfs": {
-        const size = expand(mount.size);
+        const { size } = mount;
         return {
           type: "tmpfs",
           target: mountTarget(state, target),

@@ -17,7 +17,7 @@ import {
 import { globalArgs, locate } from "./global-args.ts";
 import type { ImageKey, KnownImage, LowerOptions, NamedContext, WantedImage } from "./index.ts";
 import { parseBuildPlatform } from "./platforms.ts";
-import { suggestion } from "./suggest.ts";
+import { withSuggestion, suggest } from "../dockerfile/suggest.ts";
 
 /** An instruction with the trees that it reads. */
 export interface Command {
@@ -135,7 +135,7 @@ class StagePlanner {
     let reachable = new Set<StageNode>();
     const missing = new Map<ImageKey, WantedImage>();
     for (let more = true; more; ) {
-      reachable = reachableFrom(target);
+      reachable = this.options.allStages === true ? union(declared.map(reachableFrom)) : reachableFrom(target);
       more = false;
       for (const node of reachable) {
         this.resolve(node, missing);
@@ -184,7 +184,8 @@ class StagePlanner {
     const written = from.platform;
     return locate(from.range, () => {
       const { text, unset } = expandWord(written, (name) => this.args.get(name), this.dockerfile.directives.escape);
-      const hint = unset.map((name) => suggestion(name, this.args.keys())).find((one) => one !== "") ?? "";
+      const meant = unset.map((name) => suggest(name, [...this.args.keys()], true)).find((one) => one !== undefined);
+      const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
       if (text === "")
         throw new DockerfileError(`empty platform value from expression ${written}${hint}`, [from.range]);
       try {
@@ -207,11 +208,9 @@ class StagePlanner {
     if (named !== undefined) return named;
     const byIndex = /^\d+$/.test(target) ? declared[Number(target)] : undefined;
     if (byIndex !== undefined) return byIndex;
-    const hint = suggestion(
-      target,
-      declared.map(({ name }) => name),
-    );
-    throw new DockerfileError(`target stage ${JSON.stringify(target)} could not be found${hint}`, []);
+    const names = declared.map(({ name }) => name).filter((name) => name !== "");
+    const message = `target stage ${JSON.stringify(target)} could not be found`;
+    throw new DockerfileError(withSuggestion(message, target, names, true), []);
   }
 
   private command(instruction: Instruction, isOnBuild: boolean, range: Range): Command {
@@ -352,6 +351,10 @@ function canonicalOf(name: string, range: Range): string {
       cause: error,
     });
   }
+}
+
+function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
+  return new Set(sets.flatMap((set) => [...set]));
 }
 
 function reachableFrom(target: StageNode): Set<StageNode> {
