@@ -9,9 +9,9 @@
 //   sealed, current, held            sealed with what is complete, current: the next transfer sends the rest
 
 import { EngineError, errnoOf } from "../../../base/errors.ts";
+import { checkTreePath, parentOf } from "../../../filesync/index.ts";
 import type { KeptTree } from "./directories-tree.ts";
 import type { DirectoryTransfer, SourceDirectory, SourceEntry } from "./index.ts";
-import { checkTreePath, parentOf } from "./tree-path.ts";
 import { TreeWriter, turn, type EntryInit, type IncomingFile } from "./tree-writer.ts";
 
 /** What a client may tell at most: entries, and bytes of their names, links and attributes. */

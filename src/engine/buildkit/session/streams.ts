@@ -30,11 +30,11 @@ export function openOutput(
   return new Writable({
     highWaterMark: maxChunkBytes,
     write(chunk: Buffer, _encoding, done) {
-      settle(sendAll(call, chunk, ended), done);
+      void settle(sendAll(call, chunk, ended), done);
     },
     final(done) {
       call.end();
-      settle(ended, done);
+      void settle(ended, done);
     },
     destroy(error, done) {
       call.cancel();
@@ -77,7 +77,7 @@ export function connectAgent(client: GrpcClient, id: string, signal: AbortSignal
       );
     },
     write(chunk: Buffer, _encoding, done) {
-      settle(sendAll(call, chunk, never), done);
+      void settle(sendAll(call, chunk, never), done);
     },
     final(done) {
       call.end();
@@ -99,9 +99,12 @@ async function sendAll(call: BytesCall, chunk: Buffer, ended: Promise<void>): Pr
     }
 }
 
-function settle(work: Promise<void>, done: (error?: Error | null) => void): void {
-  work.then(
-    () => done(),
-    (error: Error) => done(error),
-  );
+async function settle(work: Promise<void>, done: (error?: Error | null) => void): Promise<void> {
+  let failure: Error | undefined;
+  try {
+    await work;
+  } catch (error) {
+    failure = error as Error;
+  }
+  done(failure);
 }

@@ -1,6 +1,6 @@
 // Names of entries: which ones a tree can have.
 
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError } from "../base/errors.ts";
 
 /** NAME_MAX of every file system in use. Source: limits.h. */
 const maxNameBytes = 255;
