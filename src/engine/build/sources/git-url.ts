@@ -38,7 +38,7 @@ export function checkRemote(remote: string): GitRemote {
   }
   const protocol = gitProtocols.find((allowed) => allowed === scheme);
   if (protocol === undefined) throw refused(`protocol ${scheme} is not allowed`);
-  if (!URL.canParse(remote)) throw refused("it is no URL");
+  if (!URL.canParse(remote) || /:\/\/\//.test(remote)) throw refused("it is no URL");
   const url = new URL(remote);
   if (url.hostname === "" || url.hostname.startsWith("-") || decodedStartsWithDash(url.username))
     throw refused("its host or user is invalid");

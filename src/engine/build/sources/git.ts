@@ -16,7 +16,7 @@ import { type ResolvedRef, resolveRef } from "./git-resolve.ts";
 import { checkRemote, type GitRemote } from "./git-url.ts";
 import type { SourceDirectories } from "./index.ts";
 import { KeptDirectories } from "./kept-directories.ts";
-import { importTree } from "./tree-import.ts";
+import { importTree, keptKey } from "./tree-import.ts";
 
 export interface GitRunnerDeps {
   /** Repositories are kept below <dataRoot>/build/git. */
@@ -105,7 +105,10 @@ export function createGitRunner(deps: GitRunnerDeps): OpRunner & { readonly recl
             deps.directories,
             top,
             {
-              key: `git\0${git.remote}\0${commit}${git.keepGitDir ? ".git" : ""}\0${subdirectory}\0${remote.shown}`,
+              key: keptKey(
+                ["git", git.remote, commit, String(git.keepGitDir), subdirectory],
+                `${remote.shown}#${commit}`,
+              ),
               mtimeNs: BigInt(/^\d{1,12}$/.test(seconds) ? seconds : "0") * 1_000_000_000n,
               without: new Set(git.keepGitDir ? [] : [".git"]),
               modeOf: (mode) => ((mode & 0o111) === 0 ? 0o644 : 0o755),

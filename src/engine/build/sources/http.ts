@@ -19,6 +19,7 @@ import { download, parseHttpUrl } from "./http-download.ts";
 import { fileNameOf } from "./http-name.ts";
 import type { SourceDirectories } from "./index.ts";
 import { KeptDirectories } from "./kept-directories.ts";
+import { keptKey } from "./tree-import.ts";
 
 export interface HttpRunnerDeps {
   /** Downloads are kept below <dataRoot>/build/http. */
@@ -134,10 +135,8 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
       if (http.checksum !== undefined && http.checksum !== found.digest)
         throw new EngineError("InvalidParameter", `digest mismatch ${found.digest}: ${http.checksum}`);
       const name = fileNameOf(http.filename, found.disposition, new URL(found.finalUrl));
-      await using transfer = await deps.directories.begin(
-        `http\0${found.digest}\0${mtimeOf(found)}\0${http.mode}\0${name}`,
-        signal,
-      );
+      const key = keptKey(["http", found.digest, String(mtimeOf(found)), String(http.mode)], name);
+      await using transfer = await deps.directories.begin(key, signal);
       transfer.entry({
         path: name,
         type: "file",

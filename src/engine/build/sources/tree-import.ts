@@ -1,5 +1,6 @@
 // A tree on this host, which this process alone writes, brought into the kept directories of builds.
 
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { lstat, readdir, readlink } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +14,17 @@ export interface ImportOptions {
   /** Names left out, wherever they stand. */
   readonly without: ReadonlySet<string>;
   readonly modeOf: (mode: number) => number;
+}
+
+/**
+ * The key of a kept directory that these parts make up wholly: it shares no file with any other, for size and time say nothing of
+ * what a checkout or a download has in it.
+ */
+export function keptKey(parts: readonly string[], name: string): string {
+  const hash = createHash("sha256")
+    .update(JSON.stringify([...parts, name]))
+    .digest("hex");
+  return `${hash}\0${name.replaceAll("\0", "")}`;
 }
 
 /** Root owns all of it; links are kept as links. */
