@@ -1,5 +1,26 @@
+// Makes attestations: provenance of what the builder knows, an SBOM of what is in the tree.
+
+import { chainIdsOf } from "../../../base/digest.ts";
+import { packTar } from "../../snapshots/packer.ts";
 import type { Attest, AttestDeps } from "./index.ts";
-import { EngineError } from "../../../base/errors.ts";
-export function createAttest(_deps: AttestDeps): Attest {
-  throw new EngineError("NotImplemented", "builds are not supported yet");
+import { renderProvenance } from "./provenance.ts";
+import { scanTree } from "./scan-tree.ts";
+import { renderSpdx, spdxPredicateType } from "./spdx.ts";
+
+/** See Attest. */
+export function createAttest(deps: AttestDeps): Attest {
+  return {
+    provenance: renderProvenance,
+    sbom: async (layers, name, signal) => {
+      using _ = deps.layers.keep(layers);
+      const directories = deps.layers.directories(layers);
+      const run = { args: ["export", ...directories], subject: `file system of ${name}`, kind: "System" } as const;
+      const tree =
+        directories.length === 0
+          ? { distribution: { id: "", versionId: "" }, packages: [] }
+          : await scanTree(packTar(deps.packPath, run, signal));
+      const treeId = chainIdsOf(layers).at(-1) ?? "empty";
+      return { predicateType: spdxPredicateType, predicate: renderSpdx(tree, name, treeId) };
+    },
+  };
 }
