@@ -68,7 +68,10 @@ export function connectGrpc(connection: Duplex, authority = "localhost"): GrpcCl
     maxSessionMemory: sessionMemoryMb,
     settings: { initialWindowSize: windowBytes, maxFrameSize: 1024 * 1024, enablePush: false },
   });
-  session.on("connect", () => session.setLocalWindowSize(windowBytes));
+  session.on("connect", () => {
+    // The other end may be gone by then.
+    if (!session.destroyed) session.setLocalWindowSize(windowBytes);
+  });
   connection.on("error", () => {});
   let reason = "the connection is closed";
   session.on("error", (error) => {
