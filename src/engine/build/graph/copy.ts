@@ -158,13 +158,16 @@ function checkChecksum(instruction: CopyInstruction, remotes: number): void {
   if (remotes !== 1) refuse("checksum requires HTTP(S) or Git sources");
 }
 
-/** With --parents the pivot "/./" stays in it. */
+/** With --parents the pivot "/./" stays in it; a prefix is in front of it. */
 function sourcePath(word: string, parents: boolean, prefix: string): string {
   const pivot = parents ? word.indexOf("/./") : -1;
-  if (!parents) return rooted(prefix, rooted(word));
-  if (pivot === -1) return `${rooted(prefix)}/./${rooted(word).slice(1)}`.replace(/^\/\/\.\//, "/./");
+  if (pivot === -1) {
+    const path = rooted(word);
+    const root = rooted(prefix);
+    return parents && root !== "/" ? `${root}/.${path}` : rooted(root, path);
+  }
   const head = rooted(prefix, rooted(word.slice(0, pivot)));
-  return `${head === "/" ? "" : head}/./${rooted(word.slice(pivot + 3)).slice(1)}`;
+  return `${head === "/" ? "" : head}/.${rooted(word.slice(pivot + 3))}`;
 }
 
 /** The instruction's name in capitals, as progress shows it. */

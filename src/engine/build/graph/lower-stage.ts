@@ -9,6 +9,7 @@ import type { Emitter } from "./emitter.ts";
 import { locate } from "./global-args.ts";
 import type { PlannedInstruction } from "./index.ts";
 import { absolutePath, rooted } from "./paths.ts";
+import { normalizePlatform } from "./platforms.ts";
 import { showWords } from "./raw-expand.ts";
 import { lowerRun } from "./run.ts";
 import type { Command, StageNode, StagePlan } from "./stages.ts";
@@ -60,7 +61,10 @@ function begin(node: StageNode, states: ReadonlyMap<StageNode, StageState>, run:
   else if (origin?.kind === "image" && origin.known !== undefined) {
     const { known, wanted } = origin;
     state.begin(known, platform);
-    run.onBase(node, platform, state.imagePlatform);
+    // Nobody said a platform: what the image is for is what runs.
+    if (run.emitter.options.platforms.length === 0 && node.declaredPlatform === undefined)
+      state.platform = normalizePlatform(state.imagePlatform);
+    else run.onBase(node, platform, state.imagePlatform);
     if (known.config.rootfs.diff_ids.length > 0)
       state.result = image(state, node, known.reference, wanted.storeId, run);
     if (node.index !== undefined) run.onStep({ instruction: node.original, vertex: state.result });
