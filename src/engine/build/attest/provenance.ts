@@ -138,7 +138,7 @@ function predicate1(facts: ProvenanceFacts): unknown {
 function sourceOf({ dockerfile, graph }: ProvenanceFacts): unknown {
   const locations = [...graph.vertices.values()].map(({ ranges }, index) => [
     `step${index}`,
-    { locations: ranges.length === 0 ? [] : [{ ranges }] },
+    { locations: ranges.length === 0 ? [] : [{ ranges: ranges.map(linesOf) }] },
   ]);
   return {
     locations: Object.fromEntries(locations),
@@ -150,6 +150,10 @@ function sourceOf({ dockerfile, graph }: ProvenanceFacts): unknown {
       },
     ],
   };
+}
+
+function linesOf({ start, end }: Vertex["ranges"][number]): unknown {
+  return { start: { line: start.line }, end: { line: end.line } };
 }
 
 /** Steps in an order in which they can be carried out. */
