@@ -25,36 +25,25 @@ export function instructionError(message: string, range: Range): DockerfileError
   return new DockerfileError(`dockerfile parse error on line ${range.start.line}: ${message}`, [range]);
 }
 
-/** Lines shown in front of and behind those that are marked. */
-const padding = 2;
 const ruler = "-".repeat(20);
 
 /**
- * The lines around `ranges`, marked with `>>>`, as buildx prints them; "" when no range is inside of the text. At least five lines
- * are shown where the text has them.
+ * The lines around `ranges`, marked with `>>>`, as buildx prints them: two more on each side of one line, one more on each side of
+ * several. "" when no range is inside of the text.
  */
 export function renderExcerpt(source: string, filename: string, ranges: readonly Range[]): string {
   const lines = source.split("\n").map((line) => line.replace(/\r$/, ""));
-  if (lines.length > 1 && lines.at(-1) === "") lines.pop();
-  const marked = ranges.filter((range) => range.start.line >= 1 && range.start.line <= lines.length);
+  const marked = ranges
+    .filter(({ start }) => start.line >= 1 && start.line <= lines.length)
+    .map(({ start, end }) => ({ first: start.line, last: Math.min(lines.length, Math.max(start.line, end.line)) }));
   if (marked.length === 0) return "";
-  let first = Math.min(...marked.map((range) => range.start.line));
-  let last = Math.min(lines.length, Math.max(...marked.map((range) => Math.max(range.start.line, range.end.line))));
-  const heading = `${filename}:${first}`;
-  const wanted = last - first + 1 + 2 * padding;
-  for (let shown = last - first + 1, before = true; shown < wanted; before = !before) {
-    const extended = (before ? first > 1 : last < lines.length) ? before : !before;
-    if (extended ? first <= 1 : last >= lines.length) break;
-    if (extended) first--;
-    else last++;
-    shown++;
-  }
-  const rows = [heading, ruler];
-  for (let number = first; number <= last; number++) {
-    const mark = marked.some(
-      (range) => number >= range.start.line && number <= Math.max(range.start.line, range.end.line),
-    );
-    rows.push(`${String(number).padStart(4)} | ${mark ? ">>>" : "   "} ${lines[number - 1] ?? ""}`);
+  const first = Math.min(...marked.map((range) => range.first));
+  const last = Math.max(...marked.map((range) => range.last));
+  const margin = first === last ? 2 : 1;
+  const rows = [`${filename}:${first}`, ruler];
+  for (let number = Math.max(1, first - margin); number <= Math.min(lines.length, last + margin); number++) {
+    const mark = marked.some((range) => number >= range.first && number <= range.last) ? ">>>" : "   ";
+    rows.push(` ${String(number).padStart(3)} | ${mark} ${lines[number - 1] ?? ""}`);
   }
   return [...rows, ruler, ""].join("\n");
 }

@@ -313,10 +313,20 @@ test("the excerpt marks the lines, as buildx prints it", () => {
     start: { line: start, column: 0 },
     end: { line: end, column: 0 },
   });
+  const excerpt = (text: string, range: Range) => renderExcerpt(text, "Dockerfile", [range]).split("\n").slice(2, -2);
+  const text = "FROM a\n\nRUN false \\\n x\nRUN y\nRUN z\n";
   assert.equal(
-    renderExcerpt("FROM a\n\nRUN false\nRUN x\nRUN y\nRUN z\n", "Dockerfile", [at(3, 3)]),
-    "Dockerfile:3\n--------------------\n   1 |     FROM a\n   2 |     \n   3 | >>> RUN false\n   4 |     RUN x\n   5 |     RUN y\n--------------------\n",
+    renderExcerpt("FROM scratch\nRUN false\n", "Dockerfile", [at(2, 2)]),
+    "Dockerfile:2\n--------------------\n   1 |     FROM scratch\n   2 | >>> RUN false\n   3 |     \n--------------------\n",
   );
+  assert.deepEqual(excerpt(text, at(3, 4)), [
+    "   2 |     ",
+    "   3 | >>> RUN false \\",
+    "   4 | >>>  x",
+    "   5 |     RUN y",
+  ]);
+  assert.deepEqual(excerpt(text, at(1, 1)), ["   1 | >>> FROM a", "   2 |     ", "   3 |     RUN false \\"]);
+  assert.deepEqual(excerpt("FRM x", at(1, 1)), ["   1 | >>> FRM x"]);
   assert.equal(renderExcerpt("FROM a\n", "Dockerfile", []), "");
   assert.equal(renderExcerpt("FROM a\n", "Dockerfile", [at(9, 9)]), "");
 });

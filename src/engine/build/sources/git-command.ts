@@ -26,6 +26,7 @@ export class GitFailed extends EngineError {
 
 const safeConfig: Readonly<Record<string, string>> = {
   "core.hooksPath": "/dev/null",
+  "core.logAllRefUpdates": "false",
   "core.fsmonitor": "false",
   "core.sshCommand": "",
   "core.askPass": "",

@@ -16,6 +16,7 @@ import { type ResolvedRef, resolveRef } from "./git-resolve.ts";
 import { checkRemote, type GitRemote } from "./git-url.ts";
 import type { SourceDirectories } from "./index.ts";
 import { KeptDirectories } from "./kept-directories.ts";
+import { withTimeLimit } from "./time-limit.ts";
 import { importTree, keptKey } from "./tree-import.ts";
 
 export interface GitRunnerDeps {
@@ -44,11 +45,10 @@ export function createGitRunner(deps: GitRunnerDeps): OpRunner & { readonly recl
     signal: AbortSignal,
     work: (access: GitAccess, bounded: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(longestMs)]);
-    return (async () => {
+    return withTimeLimit(`git of ${remote.shown}`, longestMs, signal, async (bounded) => {
       await using access = await openAccess(remote, job.client, knownHosts, temporary, bounded);
       return await work(access, bounded);
-    })();
+    });
   }
 
   /** The same ref is the same commit for all of one build. */

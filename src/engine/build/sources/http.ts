@@ -19,6 +19,7 @@ import { download, parseHttpUrl } from "./http-download.ts";
 import { fileNameOf } from "./http-name.ts";
 import type { SourceDirectories } from "./index.ts";
 import { KeptDirectories } from "./kept-directories.ts";
+import { withTimeLimit } from "./time-limit.ts";
 import { keptKey } from "./tree-import.ts";
 
 export interface HttpRunnerDeps {
@@ -85,17 +86,15 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
     else if (kept?.lastModified !== undefined) headers["if-modified-since"] = kept.lastModified;
     const work = await mkdtemp(join(temporary, "download-"));
     try {
-      const result = await download(
-        {
-          url,
-          headers,
-          path: join(work, "body"),
-          maxBytes: deps.maxBytes ?? defaultMaxBytes,
-          proxies: proxies(),
-          onBytes,
-        },
-        AbortSignal.any([signal, AbortSignal.timeout(longestMs)]),
-      );
+      const wanted = {
+        url,
+        headers,
+        path: join(work, "body"),
+        maxBytes: deps.maxBytes ?? defaultMaxBytes,
+        proxies: proxies(),
+        onBytes,
+      };
+      const result = await withTimeLimit(describe(url), longestMs, signal, (bounded) => download(wanted, bounded));
       if (result.kind === "unchanged") {
         if (kept !== undefined) return kept;
         throw new EngineError("Unavailable", `failed to load ${parseHttpUrl(url).host}: invalid response status 304`);

@@ -5,7 +5,7 @@
 //   <root>/<hash>/…          its owner's files
 
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { lstat, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { nowRfc3339Nano } from "../../../base/time.ts";
@@ -31,6 +31,8 @@ export class KeptDirectories implements ReclaimableStore {
 
   constructor(root: string, type: CacheEntry["type"]) {
     mkdirSync(root, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(root))
+      if (!/^[0-9a-f]{25}$/.test(name)) rmSync(join(root, name), { recursive: true, force: true });
     this.#root = root;
     this.#type = type;
   }
