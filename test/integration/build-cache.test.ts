@@ -77,7 +77,13 @@ class Host implements AsyncDisposable {
     };
     const mounts = await CacheMounts.open(store, dataRoot, silentLogger);
     const solver = await createSolver({
-      ...{ store, layers, snapshots, records, dataRoot, logger: silentLogger, reclaimable: [mounts] },
+      store,
+      layers,
+      snapshots,
+      records,
+      dataRoot,
+      logger: silentLogger,
+      reclaimable: [mounts],
       runners: {
         image,
         local: unused,
@@ -93,7 +99,15 @@ class Host implements AsyncDisposable {
       maxParallelism: () => 0,
     });
     const caches = createExternalCaches({
-      ...{ layers, snapshots, distribution, images, store, dataRoot, mounts, unpackPath, packPath },
+      layers,
+      snapshots,
+      distribution,
+      images,
+      store,
+      dataRoot,
+      mounts,
+      unpackPath,
+      packPath,
       logger: silentLogger,
     });
     return new Host(room, solver, caches, mounts, ran);
@@ -128,7 +142,11 @@ function graphOf(): { readonly make: GraphMaker; readonly target: Digest } {
   const platform = { os: "linux", architecture: "amd64" };
   const digest = digestOf("base vertex");
   make.vertices.set(digest, {
-    ...{ digest, inputs: [], name: "base", ranges: [], ignoreCache: false },
+    digest,
+    inputs: [],
+    name: "base",
+    ranges: [],
+    ignoreCache: false,
     op: { kind: "image", reference: "base", platform, imageId },
   });
   const mount: StepMount = {

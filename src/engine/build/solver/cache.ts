@@ -26,9 +26,12 @@ import type { CacheRecord } from "./records.ts";
 
 /** Of the disk, when no quota is given. */
 const defaultShare = 10;
-/** What stores had is believed for so long, while the cache is further below its quota than this part of it. */
-const storedForMs = 5_000;
+/** What stores had is believed while the cache is further below its quota than this part of it, … */
 const margin = 0.1;
+/** … for so many times what it took to list them: that is a walk through trees, at times. Within these bounds, in ms. */
+const listingPause = 50;
+const minBelievedMs = 1_000;
+const maxBelievedMs = 60_000;
 
 interface Pruned {
   readonly removed: readonly (CacheEntry & { readonly reason: string })[];
@@ -43,7 +46,9 @@ export class EngineBuildCache implements BuildCache {
   /** Layers of removed records that somebody still used: to be looked at again. */
   readonly #left = new Set<ChainId>();
   /** Bytes of the reclaimable stores when they were listed last. */
-  #stored = { bytes: 0, at: Number.NEGATIVE_INFINITY };
+  #stored = { bytes: 0, until: Number.NEGATIVE_INFINITY };
+  /** After the last collection, when what was in use did not go. */
+  #isAboveQuota = false;
   #collecting: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -68,12 +73,13 @@ export class EngineBuildCache implements BuildCache {
     const reasons = ["not in use"];
     if (options.filters.size > 0) reasons.push("the filters name it");
     if (unusedSinceNs !== undefined) reasons.push("it was not used for long enough");
-    return this.#remove((totalBytes) => {
+    const pruned = await this.#remove((totalBytes) => {
       const keepBytes = keepBytesOf(options, totalBytes, bavail * bsize);
       const bound = keepBytes === undefined ? [] : [`the longest unused go until ${keepBytes} bytes are left`];
       const reason = [...reasons, ...bound].join("; ");
       return { all: options.all, matches: (entry) => filters.matches(entry), unusedSinceNs, keepBytes, reason };
     });
+    return { removed: pruned.removed, freedBytes: pruned.freedBytes };
   }
 
   tops(): readonly ChainId[] {
@@ -164,11 +170,16 @@ export class EngineBuildCache implements BuildCache {
     return this.#next;
   }
 
+  /** Whether a collection could do what the last one could not. */
+  get isAboveQuota(): boolean {
+    return this.#isAboveQuota;
+  }
+
   async #collect(): Promise<void> {
     try {
       const quotaBytes = await this.#quotaBytes();
       if (this.#isFarBelow(quotaBytes)) return;
-      await this.#remove(() => ({
+      const { afterBytes } = await this.#remove(() => ({
         all: true,
         // Without gain they would go in vain.
         matches: ({ shared }) => !shared,
@@ -176,15 +187,15 @@ export class EngineBuildCache implements BuildCache {
         keepBytes: quotaBytes,
         reason: `the longest unused: the cache was above its quota of ${quotaBytes} bytes`,
       }));
+      this.#isAboveQuota = afterBytes > quotaBytes || this.#left.size > 0;
     } catch (error) {
       this.#deps.logger.error("the build cache was not brought below its quota", { error: messageOf(error) });
     }
   }
 
-  /** To list stores may mean to walk through trees: not after every step. */
   #isFarBelow(quotaBytes: number): boolean {
-    const { bytes, at } = this.#stored;
-    if (this.#left.size > 0 || performance.now() - at > storedForMs) return false;
+    const { bytes, until } = this.#stored;
+    if (this.#left.size > 0 || performance.now() > until) return false;
     const { layerBytes } = this.#lookAtRecords();
     const records = [...layerBytes.values()].reduce((sum, layer) => sum + layer, 0);
     return records + bytes <= quotaBytes * (1 - margin);
@@ -198,10 +209,10 @@ export class EngineBuildCache implements BuildCache {
   }
 
   /** @param rules made for the bytes that the cache has */
-  async #remove(rules: (totalBytes: number) => PruneRules): Promise<Pruned> {
+  async #remove(rules: (totalBytes: number) => PruneRules): Promise<Pruned & { readonly afterBytes: number }> {
     const looked = await this.#look();
     const total = planPrune(looked.candidates, looked.layerBytes, { ...rules(0), matches: () => false }).beforeBytes;
-    const { removed } = planPrune(looked.candidates, looked.layerBytes, rules(total));
+    const { removed, afterBytes } = planPrune(looked.candidates, looked.layerBytes, rules(total));
     const done: (CacheEntry & { readonly reason: string })[] = [];
     let freedBytes = 0;
     const doomed = removed.filter(({ entry }) => !looked.stores.has(entry.id));
@@ -216,7 +227,7 @@ export class EngineBuildCache implements BuildCache {
       freedBytes += bytes;
       done.push({ ...entry, reason });
     }
-    return { removed: done, freedBytes };
+    return { removed: done, freedBytes, afterBytes };
   }
 
   async #removeRecords(
@@ -255,6 +266,7 @@ export class EngineBuildCache implements BuildCache {
     readonly layerBytes: ReadonlyMap<ChainId, number>;
     readonly stores: ReadonlyMap<string, ReclaimableStore>;
   }> {
+    const begun = performance.now();
     const lists = await Promise.all(this.#deps.reclaimable.map(async (store) => [store, await store.list()] as const));
     const { candidates, layerBytes } = this.#lookAtRecords();
     const stores = new Map<string, ReclaimableStore>();
@@ -264,7 +276,9 @@ export class EngineBuildCache implements BuildCache {
         candidates.push({ entry, chain: [] });
       }
     const stored = candidates.filter(({ entry }) => stores.has(entry.id) && !entry.shared);
-    this.#stored = { bytes: stored.reduce((sum, { entry }) => sum + entry.sizeBytes, 0), at: performance.now() };
+    const now = performance.now();
+    const believedMs = Math.min(maxBelievedMs, Math.max(minBelievedMs, (now - begun) * listingPause));
+    this.#stored = { bytes: stored.reduce((sum, { entry }) => sum + entry.sizeBytes, 0), until: now + believedMs };
     return { candidates, layerBytes, stores };
   }
 

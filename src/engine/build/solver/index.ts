@@ -188,5 +188,6 @@ export interface SolverDeps {
 }
 
 export { createSolver } from "./solver.ts";
+export { type GcPolicy, parseGcPolicy } from "./gc-policy.ts";
 export { VertexFailed } from "./vertex-failed.ts";
 export { type CacheRecords, openCacheRecords } from "./records.ts";

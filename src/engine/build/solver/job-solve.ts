@@ -16,7 +16,15 @@ import type {
   Solved,
   SolverDeps,
 } from "./index.ts";
-import { contentIdOfLayers, contentIdOfSource, isSource, sourceRecordId, stepDefinition, stepKey } from "./keys.ts";
+import {
+  contentIdOfLayers,
+  contentIdOfSource,
+  isSource,
+  runningKey,
+  sourceRecordId,
+  stepDefinition,
+  stepKey,
+} from "./keys.ts";
 import { OfferLost, type Offers } from "./offers.ts";
 import { type CacheRecord, newRecordId } from "./records.ts";
 import { carryOutStep, holdRecord, recordOffer, recordSource } from "./step-work.ts";
@@ -34,8 +42,8 @@ export interface SolverShare {
   readonly slots: StepSlots;
   /** Brings the cache below its quota; what fails is logged. */
   collect(): Promise<void>;
-  /** The same when a build has let go, with what is left to write. */
-  settle(): Promise<void>;
+  /** The same when a build has let go, with what is left to write. @param changed it did not find everything in the cache */
+  settle(changed: boolean): Promise<void>;
   /** Forgets a record whose layers are gone. */
   drop(record: CacheRecord): Promise<void>;
 }
@@ -88,6 +96,7 @@ export class JobSolve {
   /** Everything that was begun. */
   readonly #begun: Promise<unknown>[] = [];
   #failure: VertexFailed | OfferLost | undefined;
+  #changed = false;
 
   constructor(share: SolverShare, { graph, job, offers, tellings }: SolveRequest, signal: AbortSignal) {
     this.#tellings = tellings;
@@ -151,7 +160,7 @@ export class JobSolve {
         error: messageOf(error),
       });
     }
-    await this.#share.settle();
+    await this.#share.settle(this.#changed);
   }
 
   #begin<T>(work: Promise<T>): Promise<T> {
@@ -312,6 +321,7 @@ export class JobSolve {
   async #carryOut(node: Node, inputs: readonly Identity[], keys: readonly string[]): Promise<Identity> {
     const { vertex, telling } = node;
     const { running } = this.#share;
+    this.#changed = true;
     const key = runningKey(vertex, this.#job, keys);
     let snapshots: readonly Snapshot[] = [];
     if (!running.isRunning(key)) {
@@ -368,6 +378,7 @@ export class JobSolve {
       snapshot = { kind: "layers", layers: known.layers };
     } else {
       telling.start();
+      this.#changed = true;
       const context = { job: this.#job, vertex, report: telling };
       snapshot = await this.#runner(op).run(op, [], context, this.#signal);
       if (snapshot.kind === "directory") this.#holds.use(this.#share.sources.hold(snapshot.directory));
@@ -384,6 +395,7 @@ export class JobSolve {
 
   async #fetchOffer(offer: CacheRecordOffer, identity: Identity, vertex: Vertex): Promise<void> {
     let fetched: Disposable;
+    this.#changed = true;
     try {
       fetched = await offer.fetch(this.#signal);
     } catch (error) {
@@ -398,16 +410,4 @@ export class JobSolve {
   #runner(op: Op): OpRunner {
     return this.#share.deps.runners[op.kind];
   }
-}
-
-/**
- * Which steps are one while they run. Those with secrets or agents are a session's own, those that must run anew a build's; a step
- * whose files are kept when it fails is another one.
- */
-function runningKey({ op, ignoreCache }: Vertex, job: JobContext, keys: readonly string[]): string {
-  const scope: string[] = [keys.at(-1) ?? "", job.keepFailed ? "keep" : ""];
-  if (ignoreCache) scope.push(`job ${job.ref}`);
-  const usesClient = op.kind === "exec" && op.mounts.some(({ type }) => type === "secret" || type === "ssh");
-  if (usesClient) scope.push(`session ${job.client.sessionId}`);
-  return JSON.stringify(scope);
 }

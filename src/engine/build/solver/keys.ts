@@ -5,8 +5,9 @@
 
 import { createHash } from "node:crypto";
 import type { ChainId } from "../../../base/digest.ts";
-import { type Op, type SourceOp, canonicalJson } from "../graph/index.ts";
+import { type Op, type SourceOp, type Vertex, canonicalJson } from "../graph/index.ts";
 import { definitionOf } from "../graph/vertex.ts";
+import type { JobContext } from "./index.ts";
 import { recordIdOf } from "./records.ts";
 
 /** How results of keys are told apart; exported caches have both. */
@@ -62,4 +63,16 @@ export function contentIdOfSource(recordId: string): string {
 
 export function isSource(op: Op): op is SourceOp {
   return op.kind !== "file" && op.kind !== "exec" && op.kind !== "merge";
+}
+
+/**
+ * Which steps are one while they run. Those with secrets or agents are a session's own, those that must run anew a build's; a step
+ * whose files are kept when it fails is another one.
+ */
+export function runningKey({ op, ignoreCache }: Vertex, job: JobContext, keys: readonly string[]): string {
+  const scope: string[] = [keys.at(-1) ?? "", job.keepFailed ? "keep" : ""];
+  if (ignoreCache) scope.push(`job ${job.ref}`);
+  const usesClient = op.kind === "exec" && op.mounts.some(({ type }) => type === "secret" || type === "ssh");
+  if (usesClient) scope.push(`session ${job.client.sessionId}`);
+  return JSON.stringify(scope);
 }

@@ -3,6 +3,7 @@
 
 import { EngineError } from "../../../base/errors.ts";
 import { parseRfc3339 } from "../../../base/time.ts";
+import { parseGoDuration } from "../../../base/units.ts";
 import type { CacheEntry } from "./index.ts";
 
 export interface CacheFilters {
@@ -11,15 +12,14 @@ export interface CacheFilters {
   readonly unusedSinceNs: bigint | undefined;
 }
 
-const unitNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
-
-/** "1h30m", "24h" as Go writes them; undefined when it is none. Nanoseconds. */
-export function parseDurationNs(text: string): bigint | undefined {
-  if (!/^\+?(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+$/.test(text)) return text === "0" ? 0n : undefined;
-  let total = 0;
-  for (const [, number = "0", unit = "s"] of text.matchAll(/(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)/g))
-    total += Number(number) * (unitNs[unit] ?? 0);
-  return BigInt(Math.round(total));
+/** Go's durations, never negative; undefined when it is none. Nanoseconds. */
+function parseDurationNs(text: string): bigint | undefined {
+  if (!/^\+?\d[\d.]*[a-zµ]/.test(text)) return undefined;
+  try {
+    return BigInt(Math.round(parseGoDuration(text)));
+  } catch {
+    return undefined;
+  }
 }
 
 function parseUntil(name: string, text: string, nowNs: bigint): bigint {

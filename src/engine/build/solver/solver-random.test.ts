@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError, isEngineError } from "../../../base/errors.ts";
 import { GraphMaker, type Tree, World, evaluate, pause } from "./fixture.ts";
@@ -23,7 +23,7 @@ const step = fc.record({
   base: fc.nat(20),
   other: fc.nat(20),
   name: fc.nat(4),
-  ignoreCache: fc.boolean().map((value) => value),
+  ignoreCache: fc.boolean(),
 }) as fc.Arbitrary<Step>;
 
 const build = fc.record({

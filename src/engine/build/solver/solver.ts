@@ -38,13 +38,14 @@ class EngineSolver implements Solver {
       slots: new StepSlots(() => deps.maxParallelism()),
       collect: () => cache.collect(),
       drop: (record) => cache.drop(record),
-      settle: async () => {
-        try {
-          await deps.records.flush();
-        } catch (error) {
+      settle: async (changed) => {
+        // Nobody waits for it.
+        deps.records.flush().catch((error: unknown) => {
           deps.logger.warn("uses of the build cache were not written", { error: messageOf(error) });
-        }
-        await cache.collect();
+        });
+        const mustGo = changed || cache.isAboveQuota;
+        const collected = cache.collect();
+        if (mustGo) await collected;
       },
     };
   }
