@@ -1,7 +1,6 @@
 // Builds over BuildKit's API, which dockerd and gantryd serve on /grpc: solve with its progress, questions about a Dockerfile, the
 // cache. Files, secrets and agents are served to the daemon on a session, a connection of its own (client/session).
 
-import type { Duplex } from "node:stream";
 import { connectGrpc, type GrpcClient, type MessageInit, type MessageOf } from "../grpc/index.ts";
 import {
   Control,
@@ -12,37 +11,29 @@ import {
 } from "../spec/buildkit/control.ts";
 import { LLBBridge } from "../spec/buildkit/gateway.ts";
 import type { Client } from "./client.ts";
+import type { ClientSession } from "./session/index.ts";
 
 /** Metadata that says which build a call of the bridge belongs to. */
 const buildIdKey = "buildkit-controlapi-buildid";
-
-/** What the client lets the daemon call on its session. */
-export interface SessionHeaders {
-  readonly id: string;
-  /** Names the directory that is built from, so that the daemon recognises its files. */
-  readonly sharedKey: string;
-  /** "/moby.filesync.v1.FileSync/DiffCopy", … */
-  readonly methods: readonly string[];
-}
 
 /** @throws DaemonError the daemon has no BuildKit */
 export async function openBuildkit(client: Client, signal: AbortSignal): Promise<GrpcClient> {
   return connectGrpc(await client.upgrade("/grpc", "h2c", {}, signal));
 }
 
-/** A connection on which the daemon is the client from now on. */
-export function openSession(client: Client, session: SessionHeaders, signal: AbortSignal): Promise<Duplex> {
-  return client.upgrade(
-    "/session",
-    "h2c",
-    {
-      "X-Docker-Expose-Session-Uuid": session.id,
-      "X-Docker-Expose-Session-Name": "",
-      "X-Docker-Expose-Session-Sharedkey": session.sharedKey,
-      "X-Docker-Expose-Session-Grpc-Method": session.methods,
-    },
-    signal,
-  );
+/** Lets the daemon be the client of `session` until it is closed. @returns resolves when the daemon knows of it */
+export async function openSession(
+  client: Client,
+  session: Pick<ClientSession, "headers" | "serve">,
+  signal: AbortSignal,
+): Promise<{ readonly gone: Promise<void> }> {
+  const headers: Record<string, string | readonly string[]> = {};
+  for (const [name, value] of session.headers) {
+    const before = headers[name];
+    headers[name] = before === undefined ? value : [...(typeof before === "string" ? [before] : before), value];
+  }
+  const connection = await client.upgrade("/session", "h2c", headers, signal);
+  return { gone: session.serve(connection).catch(() => undefined) };
 }
 
 export type SolveOptions = MessageInit<typeof SolveRequest> & { readonly Ref: string };
