@@ -16,6 +16,7 @@ import {
 import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
+import { duplexPair } from "node:stream";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -369,6 +370,42 @@ test("tokens and headers reach the server, and nothing else", async () => {
     jobOf({ "GIT_AUTH_TOKEN.example.com": "hush" }),
   );
   assert.ok(seen.length > 0 && seen.every((line) => !line.includes("asic")));
+});
+
+test("ssh: the client's agent is reached, no configuration of this host is read, and hosts are remembered in a file of our own", async () => {
+  const bin = mkdtempSync(join(tmpdir(), "gantry-ssh-"));
+  const record = join(bin, "record");
+  const askAgent = `const s=require("net").connect(process.env.SSH_AUTH_SOCK);s.write("who");s.on("data",d=>{require("fs").appendFileSync(${JSON.stringify(record)},d+"\\n");s.end()})`;
+  writeFileSync(join(bin, "ask.cjs"), askAgent);
+  writeFileSync(
+    join(bin, "ssh"),
+    `#!/bin/sh\nprintf '%s\\n' "$@" >>${record}\n"${process.execPath}" ${bin}/ask.cjs\nfor last; do :; done\nexec sh -c "$last"\n`,
+    { mode: 0o755 },
+  );
+  const before = process.env["PATH"];
+  process.env["PATH"] = `${bin}:${before}`;
+  try {
+    const { client, ...job } = jobOf();
+    const connectAgent = async () => {
+      const [ours, theirs] = duplexPair();
+      theirs.once("data", (data: Buffer) => theirs.end(`agent heard ${data}`));
+      return ours;
+    };
+    const withAgent = { ...job, client: { ...client, hasAgent: async () => true, connectAgent } };
+    const { key } = await runSource(
+      runner(),
+      op({ remote: `ssh://git@127.0.0.1${served}/main.git`, ref: "v1" }),
+      withAgent,
+    );
+    assert.equal(key, commits["first"]);
+    const told = readFileSync(record, "utf8");
+    assert.match(told, /^-F\nnone\n-o\nBatchMode=yes\n-o\nStrictHostKeyChecking=accept-new\n/);
+    assert.ok(told.includes(`UserKnownHostsFile="${join(world.dataRoot, "build", "git", "known_hosts")}"\n`));
+    assert.ok(told.includes("agent heard who\n"));
+  } finally {
+    process.env["PATH"] = before;
+    rmSync(bin, { recursive: true });
+  }
 });
 
 test("B07: options, commands and local paths are refused before git sees them", async () => {

@@ -71,7 +71,7 @@ async function openSsh(
   const options = [
     "BatchMode=yes",
     "StrictHostKeyChecking=accept-new",
-    `UserKnownHostsFile=${knownHosts}`,
+    `UserKnownHostsFile="${knownHosts}"`,
     "GlobalKnownHostsFile=/dev/null",
     "ForwardAgent=no",
     "PermitLocalCommand=no",
@@ -81,7 +81,7 @@ async function openSsh(
     config: {},
     env: {
       SSH_AUTH_SOCK: path,
-      GIT_SSH_COMMAND: ["ssh", "-F", "none", ...options.flatMap((option) => ["-o", `'${option}'`])].join(" "),
+      GIT_SSH_COMMAND: ["ssh", "-F", "none", ...options.flatMap((option) => ["-o", shellQuoted(option)])].join(" "),
       GIT_SSH_VARIANT: "ssh",
     },
     async [Symbol.asyncDispose]() {
@@ -101,4 +101,8 @@ async function connectAgent(socket: Socket, client: BuildClient, signal: AbortSi
   } catch {
     socket.destroy();
   }
+}
+
+function shellQuoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
