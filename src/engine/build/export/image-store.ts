@@ -4,6 +4,7 @@
 import { type Digest, digestOf } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { type Named, renderReference } from "../../../base/reference.ts";
+import { hostArchitecture, matchesPlatform } from "../../../spec/oci/platform.ts";
 import type { ParsedOutput } from "./attributes.ts";
 import { type ExportContext, step, warn } from "./context.ts";
 import { renderImageConfig } from "./image-config.ts";
@@ -41,10 +42,8 @@ export async function exportToStore(
   if (output.push) await pushImage(context, packed, output);
   else warnOfAttestations(context, images);
   const [only] = packed.images;
-  const ids =
-    output.store && packed.images.length === 1 && only !== undefined
-      ? [await store(context, only, output, packed.root)]
-      : [];
+  const stored = output.store ? hostImage(packed.images) : undefined;
+  const ids = stored === undefined ? [] : [await store(context, stored, output, packed.root)];
   const single = packed.root.digest === only?.manifest.digest ? only : undefined;
   const response = manifestResponse(packed.root, {
     configDigest: single === undefined ? undefined : digestOf(single.configBytes),
@@ -53,6 +52,13 @@ export async function exportToStore(
     names: output.form.names,
   });
   return { response, ids };
+}
+
+/** The one that can be run here has the name in the store; a single one has it in any case. */
+function hostImage(images: readonly PackedImage[]): PackedImage | undefined {
+  if (images.length === 1) return images[0];
+  const host = { os: "linux", architecture: hostArchitecture(), variant: "" };
+  return images.find(({ image }) => matchesPlatform(image.platform, host));
 }
 
 /** With its manifest, so that a later push sends the same bytes, and the digest under which the registry has it. */
