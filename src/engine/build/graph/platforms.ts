@@ -35,10 +35,6 @@ export function parseBuildPlatform(text: string, host: Platform): Platform {
   });
 }
 
-export function samePlatform(a: Platform, b: Platform): boolean {
-  return renderPlatform(normalizePlatform(a)) === renderPlatform(normalizePlatform(b));
-}
-
 /** BUILDPLATFORM … TARGETSTAGE, before build arguments replace them. */
 export function platformArgs(build: Platform, target: Platform, stage: string): readonly (readonly [string, string])[] {
   const of = (prefix: string, platform: Platform): (readonly [string, string])[] => [

@@ -5,7 +5,7 @@ import type { ImageConfig } from "../../../spec/docker/image.ts";
 import type { HistoryEntry, Platform } from "../../../spec/oci/image.ts";
 import { renderPlatform } from "../../../spec/oci/platform.ts";
 import type { Lookup } from "../dockerfile/index.ts";
-import type { HistoryDraft, KnownImage, NamedContext } from "./index.ts";
+import type { HistoryDraft, KnownImage } from "./index.ts";
 import { crossSuffix, normalizePlatform } from "./platforms.ts";
 import type { StageNode } from "./stages.ts";
 
@@ -125,9 +125,4 @@ export class StageState {
     const step = String(++this.steps).padStart(String(this.total).length, " ");
     return `[${platform}${name}${step}/${this.total}] ${isOnBuild ? "ONBUILD " : ""}${text}`;
   }
-}
-
-/** Whether a named context has a configuration of its own. */
-export function isImageContext(context: NamedContext): boolean {
-  return context.kind === "image" || context.kind === "oci-layout" || context.kind === "result";
 }
