@@ -117,6 +117,32 @@ describe("a build into the image store", () => {
     );
   });
 
+  test("times belong to the build: an output can neither choose others nor rewrite them", async () => {
+    await using stack = new AsyncDisposableStack();
+    const room = await ImageRoom.open();
+    stack.defer(() => room.close());
+    const image = imageOf(await layersOf(room, base));
+    const run = (attributes: Record<string, string>, epoch?: number) =>
+      exportImages(room, [image], [output("image", attributes)], epoch === undefined ? {} : { epoch });
+    await assert.rejects(run({ "source-date-epoch": "2" }, 1), /set the build argument SOURCE_DATE_EPOCH/);
+    await assert.rejects(run({ "rewrite-timestamp": "true" }), /rewrite-timestamp needs the build argument/);
+    assert.equal(room.images.count(), 0);
+    await run({ "source-date-epoch": "1", "rewrite-timestamp": "true" }, 1);
+    assert.equal(room.images.count(), 1);
+  });
+
+  test("attestations that were asked for are told not to be in the image", async () => {
+    await using stack = new AsyncDisposableStack();
+    const room = await ImageRoom.open();
+    stack.defer(() => room.close());
+    const attestations = [{ predicateType: "https://slsa.dev/provenance/v0.2", predicate: {} }];
+    const image = imageOf(await layersOf(room, base), { attestations });
+    const { told } = await exportImages(room, [image], [output("image", { name: "x" })]);
+    assert.deepEqual(told.warnings, [
+      "attestations are recorded with the build, not attached to an image in the image store",
+    ]);
+  });
+
   test("a layer that is gone makes no image", async () => {
     await using stack = new AsyncDisposableStack();
     const room = await ImageRoom.open();

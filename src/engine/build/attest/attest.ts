@@ -1,6 +1,7 @@
 // Makes attestations: provenance of what the builder knows, an SBOM of what is in the tree.
 
 import { chainIdsOf } from "../../../base/digest.ts";
+import { hostArchitecture } from "../../../spec/oci/platform.ts";
 import { packTar } from "../../snapshots/packer.ts";
 import type { Attest, AttestDeps } from "./index.ts";
 import { renderProvenance } from "./provenance.ts";
@@ -10,7 +11,7 @@ import { renderSpdx, spdxPredicateType } from "./spdx.ts";
 /** See Attest. */
 export function createAttest(deps: AttestDeps): Attest {
   return {
-    provenance: renderProvenance,
+    provenance: (facts) => renderProvenance(facts, { os: "linux", architecture: hostArchitecture() }),
     sbom: async (layers, name, signal) => {
       using _ = deps.layers.keep(layers);
       const directories = deps.layers.directories(layers);

@@ -90,12 +90,12 @@ const facts: ProvenanceFacts = {
 };
 
 function predicate(more: Partial<ProvenanceFacts>): Record<string, unknown> {
-  return renderProvenance({ ...facts, ...more }).predicate as Record<string, unknown>;
+  return renderProvenance({ ...facts, ...more }, platform).predicate as Record<string, unknown>;
 }
 
 describe("provenance", () => {
   it("v0.2 is what dockerd 28.5 wrote of the same build, to the byte", () => {
-    const attestation = renderProvenance(facts);
+    const attestation = renderProvenance({ ...facts, platform: { os: "linux", architecture: "arm64" } }, platform);
     assert.equal(attestation.predicateType, "https://slsa.dev/provenance/v0.2");
     assert.equal(
       JSON.stringify(attestation.predicate),
@@ -153,12 +153,15 @@ describe("provenance", () => {
   });
 
   it("v1 says the same in its own words", () => {
-    const { predicateType, predicate: document } = renderProvenance({
-      ...facts,
-      version: "v1",
-      materials: [{ uri: "pkg:docker/a@1?platform=linux%2Famd64", digest: { sha256: "1" } }],
-      graph: graphOf(image),
-    });
+    const { predicateType, predicate: document } = renderProvenance(
+      {
+        ...facts,
+        version: "v1",
+        materials: [{ uri: "pkg:docker/a@1?platform=linux%2Famd64", digest: { sha256: "1" } }],
+        graph: graphOf(image),
+      },
+      platform,
+    );
     assert.equal(predicateType, "https://slsa.dev/provenance/v1");
     assert.deepEqual(document, {
       buildDefinition: {

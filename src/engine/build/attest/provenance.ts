@@ -2,6 +2,7 @@
 // leaves out build arguments, labels and steps. Values of secrets are in no fact that comes here.
 // Sources: SLSA provenance v0.2 and v1; BuildKit, docs/attestations/slsa-provenance.md and slsa-definitions.md.
 
+import type { Platform } from "../../../spec/oci/image.ts";
 import { renderPlatform } from "../../../spec/oci/platform.ts";
 import type { Graph, Op, Vertex } from "../graph/index.ts";
 import type { Attestation, ProvenanceFacts } from "./index.ts";
@@ -14,10 +15,11 @@ const leftOut =
   /^(?:filename|source|cmdline|requestid|frontend\.caps|local-sessionid:.*|attest:.*|cgroup-parent|image-resolve-mode|platform|cache-imports|cache-from|multi-platform)$/;
 const detailed = /^(?:build-arg|label):/;
 
-export function renderProvenance(facts: ProvenanceFacts): Attestation {
+/** @param builder the platform on which it was built, whatever it was built for */
+export function renderProvenance(facts: ProvenanceFacts, builder: Platform): Attestation {
   return facts.version === "v1"
-    ? { predicateType: "https://slsa.dev/provenance/v1", predicate: predicate1(facts) }
-    : { predicateType: "https://slsa.dev/provenance/v0.2", predicate: predicate02(facts) };
+    ? { predicateType: "https://slsa.dev/provenance/v1", predicate: predicate1(facts, builder) }
+    : { predicateType: "https://slsa.dev/provenance/v0.2", predicate: predicate02(facts, builder) };
 }
 
 interface Request {
@@ -83,7 +85,7 @@ function materialsOf({ materials }: ProvenanceFacts): readonly { readonly uri: s
   return [...distinct].sort(byName).map(([, { uri, digest }]) => ({ uri: redact(uri), digest }));
 }
 
-function predicate02(facts: ProvenanceFacts): unknown {
+function predicate02(facts: ProvenanceFacts, builder: Platform): unknown {
   const request = requestOf(facts);
   const materials = materialsOf(facts);
   return {
@@ -93,7 +95,7 @@ function predicate02(facts: ProvenanceFacts): unknown {
     invocation: {
       configSource: { entryPoint: facts.dockerfile.filename },
       parameters: parametersOf(request),
-      environment: { platform: renderPlatform(facts.platform) },
+      environment: { platform: renderPlatform(builder) },
     },
     ...(facts.mode === "max" ? { buildConfig: buildConfigOf(facts.graph) } : {}),
     metadata: {
@@ -107,7 +109,7 @@ function predicate02(facts: ProvenanceFacts): unknown {
   };
 }
 
-function predicate1(facts: ProvenanceFacts): unknown {
+function predicate1(facts: ProvenanceFacts, builder: Platform): unknown {
   const request = requestOf(facts);
   const materials = materialsOf(facts);
   return {
@@ -116,7 +118,7 @@ function predicate1(facts: ProvenanceFacts): unknown {
       externalParameters: { configSource: { path: facts.dockerfile.filename }, request: parametersOf(request) },
       internalParameters: {
         ...(facts.mode === "max" ? { buildConfig: buildConfigOf(facts.graph) } : {}),
-        builderPlatform: renderPlatform(facts.platform),
+        builderPlatform: renderPlatform(builder),
       },
       ...(materials.length === 0 ? {} : { resolvedDependencies: materials }),
     },

@@ -16,8 +16,10 @@ export interface ImageForm {
   readonly ociArtifact: boolean;
   readonly annotations: readonly Annotation[];
   readonly nameCanonical: boolean;
-  /** Seconds since 1970; in place of the build's. */
+  /** Seconds since 1970; must be the build's. */
   readonly epoch: number | undefined;
+  /** Steps of a build with an epoch leave no later time in their layers: nothing is to be rewritten, but there must be an epoch. */
+  readonly rewriteTimestamp: boolean;
 }
 
 export type ParsedOutput =
@@ -168,8 +170,7 @@ function parseForm(attributes: Attributes): ImageForm {
   const encoding = parseEncoding(attributes);
   // A prefix for images that nobody names: they need none here, their id is enough.
   attributes.text("dangling-name-prefix");
-  // Steps of a build with an epoch leave no later time in their layers: there is nothing to rewrite.
-  attributes.flag("rewrite-timestamp");
+  const rewriteTimestamp = attributes.flag("rewrite-timestamp") ?? false;
   const epoch = attributes.integer("source-date-epoch");
   const form: ImageForm = {
     names: parseNames(attributes.text("name") ?? ""),
@@ -179,6 +180,7 @@ function parseForm(attributes: Attributes): ImageForm {
     annotations: attributes.annotations(),
     nameCanonical: attributes.flag("name-canonical") ?? false,
     epoch,
+    rewriteTimestamp,
   };
   if (form.ociTypes === false && encoding.compression === "zstd")
     throw refused("compression=zstd needs oci-mediatypes=true");

@@ -60,6 +60,19 @@ function complainAbout(output: ParsedOutput, platforms: readonly Platform[]): vo
   }
 }
 
+/** Layers have their times since their steps ran: an output comes too late to choose. */
+function complainAboutEpoch(output: ParsedOutput, epoch: number | undefined): void {
+  if (!("form" in output)) return;
+  const { form } = output;
+  if (form.epoch !== undefined && form.epoch !== epoch)
+    throw new EngineError(
+      "InvalidParameter",
+      `source-date-epoch=${form.epoch} of an output is not the build's: set the build argument SOURCE_DATE_EPOCH`,
+    );
+  if (form.rewriteTimestamp && epoch === undefined)
+    throw new EngineError("InvalidParameter", "rewrite-timestamp needs the build argument SOURCE_DATE_EPOCH");
+}
+
 async function exportAll(
   deps: ExportDeps,
   images: readonly BuiltImage[],
@@ -73,7 +86,9 @@ async function exportAll(
   const imageIds: Digest[] = [];
   using _ = new DisposableStack();
   for (const { layers } of images) _.use(deps.layers.keep(layers));
-  for (const output of planOutputs(outputs, platforms)) {
+  const planned = planOutputs(outputs, platforms);
+  for (const output of planned) complainAboutEpoch(output, options.sourceDateEpoch);
+  for (const output of planned) {
     if (output.type === "cacheonly") continue;
     const digest = digestOf(`${job.ref} output ${output.index} ${output.type}`);
     await job.progress.vertex({ digest, name: titles[output.type] }, async (report) => {

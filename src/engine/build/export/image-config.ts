@@ -25,7 +25,7 @@ const healthOrder = ["Test", "Interval", "Timeout", "StartPeriod", "StartInterva
 /** What only classic builds and commits write. */
 const dropped = new Set(["docker_version", "comment", "container", "container_config", "id", "parent"]);
 /** Member with the inline cache. Source: BuildKit, its inline cache exporter. */
-export const inlineCacheMember = "moby.buildkit.cache.v0";
+const inlineCacheMember = "moby.buildkit.cache.v0";
 
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null || value === "" || value === false || value === 0) return true;
