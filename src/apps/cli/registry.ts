@@ -24,6 +24,11 @@ const attach = entry(
   ["container attach", "attach"],
   () => import("./commands/attach.ts"),
 );
+const build = entry(
+  "Build an image from a Dockerfile",
+  ["image build", "build", "builder build"],
+  () => import("./commands/build.ts"),
+);
 const commit = entry(
   "Make an image of a container's changes",
   ["container commit", "commit"],
@@ -150,6 +155,7 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
     version,
     info,
     attach,
+    build,
     commit,
     create,
     events,
@@ -242,6 +248,7 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
             () => import("./commands/image-bootstrap.ts"),
           ),
         ],
+        ["build", build],
         ["diff", entry("Compare the files of two images", ["image diff"], () => import("./commands/image-diff.ts"))],
         ["history", history],
         ["import", importImage],
@@ -254,6 +261,17 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
         ["rm", rmi],
         ["save", save],
         ["tag", tag],
+      ]),
+    },
+  ],
+  [
+    "builder",
+    {
+      short: "Manage builds and what they keep",
+      commands: new Map<string, CommandEntry>([
+        ["build", build],
+        ["du", entry("Show what the build cache holds", ["builder du"], () => import("./commands/builder-du.ts"))],
+        ["prune", entry("Remove build cache", ["builder prune"], () => import("./commands/builder-prune.ts"))],
       ]),
     },
   ],
