@@ -1,12 +1,15 @@
 // B06: downloads of a build, from a hostile server on loopback.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { Digest } from "../../src/base/digest.ts";
 import { silentLogger } from "../../src/base/log.ts";
 import type { HttpOp } from "../../src/engine/build/graph/index.ts";
@@ -156,6 +159,32 @@ test("what is too large, broken off or refused is an error that does not show th
   });
   for (const url of ["file:///etc/passwd", "x", "ftp://h/x"])
     await assert.rejects(runSource(runner(), { ...op(""), url }), { kind: "InvalidParameter" }, url);
+});
+
+test("a server whose certificate nobody signed is refused, one that is trusted is not", async () => {
+  const key = join(world.dataRoot, "key.pem");
+  const certificate = join(world.dataRoot, "certificate.pem");
+  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+  const words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"];
+  execFileSync("openssl", [...words, ...subject, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+  const secure = createSecureServer({ key: readFileSync(key), cert: readFileSync(certificate) }, (_request, response) =>
+    response.end("safe"),
+  );
+  const { promise, resolve } = Promise.withResolvers<void>();
+  secure.listen(0, "127.0.0.1", resolve);
+  await promise;
+  const url = `https://127.0.0.1:${(secure.address() as AddressInfo).port}/x`;
+  const trusted = getCACertificates("default");
+  try {
+    await assert.rejects(runSource(runner(), { ...op(""), url }), { kind: "Unavailable", message: /certificate/ });
+    setDefaultCACertificates([...trusted, readFileSync(certificate, "utf8")]);
+    const { directory } = await runSource(runner(), { ...op(""), url });
+    assert.equal(readFileSync(join(directory.path, "file"), "utf8"), "safe");
+  } finally {
+    setDefaultCACertificates(trusted);
+    secure.close();
+    secure.closeAllConnections();
+  }
 });
 
 test("a build that is given up stops its download", async () => {

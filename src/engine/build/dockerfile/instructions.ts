@@ -30,6 +30,7 @@ interface Statement {
   readonly rest: string;
   readonly flags: Flags;
   readonly heredocs: LogicalLine["heredocs"];
+  readonly bodies: LogicalLine["bodies"];
   readonly escape: "\\" | "`";
   fail(message: string): never;
 }
@@ -103,7 +104,16 @@ export function parseInstruction(line: LogicalLine, escape: "\\" | "`"): Instruc
     fail(withSuggestion(`unknown instruction: ${keyword}`, keyword, Object.keys(keywords), true));
   const { flags: words, rest } = cutFlags(behind);
   const flags = parseFlags(words, found.flags, fail);
-  return found.parse({ base, keyword: upper, rest: trimSpace(rest), flags, heredocs: line.heredocs, escape, fail });
+  return found.parse({
+    base,
+    keyword: upper,
+    rest: trimSpace(rest),
+    flags,
+    heredocs: line.heredocs,
+    bodies: line.bodies,
+    escape,
+    fail,
+  });
 }
 
 const mixedArray = "when using JSON array syntax, arrays must be comprised of strings only";
@@ -227,6 +237,6 @@ function parseOnbuild(it: Statement): OnbuildInstruction {
   const keyword = cutKeyword(it.rest).keyword.toUpperCase();
   if (keyword === "ONBUILD") it.fail("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
   if (keyword === "FROM" || keyword === "MAINTAINER") it.fail(`${keyword} isn't allowed as an ONBUILD trigger`);
-  const bodies = it.heredocs.map((heredoc) => `\n${heredoc.content}${heredoc.name}`);
+  const bodies = it.heredocs.map(({ name }, index) => `\n${it.bodies[index] ?? ""}${name}`);
   return { ...it.base, kind: "onbuild", trigger: it.rest + bodies.join("") };
 }

@@ -22,6 +22,8 @@ export interface LogicalLine {
   readonly range: Range;
   readonly comments: readonly string[];
   readonly heredocs: readonly Heredoc[];
+  /** Bodies of the heredocs as written, tabs kept. */
+  readonly bodies: readonly string[];
   /** A blank line stands among the continuation lines. */
   readonly hasEmptyContinuation: boolean;
 }
@@ -83,6 +85,7 @@ export function joinLines(
     text = trimSpace(text);
     if (text === "") continue;
     const heredocs: Heredoc[] = [];
+    const bodies: string[] = [];
     for (const opener of text.includes("<<") && takesHeredocs(text) ? findHeredocs(text) : []) {
       const body = takeBody(lines, index, opener.name, opener.chomp);
       if (body === undefined) {
@@ -91,9 +94,10 @@ export function joinLines(
       }
       last = lines[body.next - 1] ?? last;
       heredocs.push({ ...opener, content: body.content, range: rangeOf(lines[index] ?? last, last) });
+      bodies.push(body.raw);
       index = body.next;
     }
-    logical.push({ text, range: { start, end: endOf(last) }, comments, heredocs, hasEmptyContinuation });
+    logical.push({ text, range: { start, end: endOf(last) }, comments, heredocs, bodies, hasEmptyContinuation });
     comments = [];
   }
   return logical;
@@ -104,14 +108,16 @@ function takeBody(
   from: number,
   name: string,
   chomp: boolean,
-): { readonly content: string; readonly next: number } | undefined {
+): { readonly content: string; readonly raw: string; readonly next: number } | undefined {
   let content = "";
+  let raw = "";
   for (let index = from; index < lines.length; index++) {
     const line = lines[index];
     if (line === undefined) break;
     const text = chomp ? line.text.replace(/^\t+/, "") : line.text;
-    if (text === name) return { content, next: index + 1 };
+    if (text === name) return { content, raw, next: index + 1 };
     content += text + line.ending;
+    raw += line.text + line.ending;
   }
   return undefined;
 }

@@ -301,6 +301,7 @@ test("key=value pairs, the old form, words, health checks", () => {
 test("triggers keep their heredocs, and are parsed when they are used", () => {
   const { trigger } = one("onbuild", "ONBUILD RUN <<EOF\nabc\nEOF");
   assert.equal(trigger, "RUN <<EOF\nabc\nEOF");
+  assert.equal(one("onbuild", "ONBUILD run <<-'A b' c\n\tq\n\tA b").trigger, "run <<-'A b' c\n\tq\nA b");
   const run = parseTrigger(trigger);
   assert.equal(run.kind === "run" ? run.command.heredocs[0]?.content : "", "abc\n");
   assert.throws(() => parseTrigger("RUN a\nRUN b"), { message: "onbuild trigger should be a single expression" });
