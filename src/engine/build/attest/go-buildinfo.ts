@@ -34,20 +34,20 @@ export async function findGoModules(chunks: AsyncIterable<Uint8Array>): Promise<
       }
       const end = at + headerBytes + maxInfoBytes;
       const read = readStrings(window.subarray(at));
-      if (read === "short" && window.length < end) {
+      if (read === null && window.length < end) {
         [window, base] = [window.subarray(at), base + at];
         // Doubled, so that a long list is not looked at for every chunk.
         wanted = Math.min(headerBytes + maxInfoBytes, window.length * 2);
         break;
       }
-      if (read !== undefined && read !== "short") return read;
+      if (read !== undefined && read !== null) return read;
       [window, base] = [window.subarray(at + alignment), base + at + alignment];
     }
   }
   const at = find(window, base);
   if (at === -1) return undefined;
   const read = readStrings(window.subarray(at));
-  return read === "short" ? undefined : read;
+  return read ?? undefined;
 }
 
 function find(window: Buffer, base: number): number {
@@ -56,30 +56,30 @@ function find(window: Buffer, base: number): number {
   return -1;
 }
 
-/** @returns "short" when more bytes are needed; undefined when it is no list */
-function readStrings(bytes: Buffer): string | "short" | undefined {
-  if (bytes.length < headerBytes) return "short";
+/** @returns null when more bytes are needed; undefined when it is no list */
+function readStrings(bytes: Buffer): string | null | undefined {
+  if (bytes.length < headerBytes) return null;
   if (((bytes[15] ?? 0) & inlineStrings) === 0) return undefined;
   const version = readString(bytes, headerBytes);
-  if (version === "short" || version === undefined) return version;
+  if (version === null || version === undefined) return version;
   if (!/^(?:go|devel)/.test(version.text.toString("latin1"))) return undefined;
   const list = readString(bytes, version.end);
-  if (list === "short" || list === undefined) return list;
+  if (list === null || list === undefined) return list;
   const { text } = list;
   if (text.length < 2 * markBytes + 1 || text[text.length - markBytes - 1] !== 0x0a) return undefined;
   return `go\t${version.text.toString("latin1")}\n${text.subarray(markBytes, -markBytes).toString("utf8")}`;
 }
 
-function readString(bytes: Buffer, at: number): { readonly text: Buffer; readonly end: number } | "short" | undefined {
+function readString(bytes: Buffer, at: number): { readonly text: Buffer; readonly end: number } | null | undefined {
   let length = 0;
   for (let shift = 0, next = at; shift < 35; shift += 7, next++) {
     const byte = bytes[next];
-    if (byte === undefined) return "short";
+    if (byte === undefined) return null;
     length += (byte & 0x7f) * 2 ** shift;
     if ((byte & 0x80) !== 0) continue;
     if (length > maxStringBytes) return undefined;
     const end = next + 1 + length;
-    return end > bytes.length ? "short" : { text: bytes.subarray(next + 1, end), end };
+    return end > bytes.length ? null : { text: bytes.subarray(next + 1, end), end };
   }
   return undefined;
 }

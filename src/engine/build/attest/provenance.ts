@@ -177,7 +177,11 @@ function renderOp({ op }: Vertex): unknown {
       return { Op: { file: { actions: op.actions } }, constraints: {} };
     case "merge":
       return { Op: { merge: {} }, constraints: {} };
-    default:
+    case "image":
+    case "local":
+    case "http":
+    case "git":
+    case "oci-layout":
       return { Op: { source: { identifier: identifierOf(op) } }, constraints: {} };
   }
 }

@@ -4,7 +4,7 @@
 
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { hexOf } from "../../../base/digest.ts";
+import { digestOf, hexOf } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { renderFamiliar, renderReference } from "../../../base/reference.ts";
 import { renderTarHeader, tarEnd, tarPadding } from "../../images/tar-writer.ts";
@@ -16,7 +16,6 @@ import { annotationsFor } from "./annotations.ts";
 import { ociIndexType, renderPlatformObject } from "./manifests.ts";
 import { type Packed, type PackedBlob, packImages } from "./pack-images.ts";
 import { type Response, manifestResponse } from "./response.ts";
-import { digestOf } from "../../../base/digest.ts";
 
 type ArchiveOutput = Extract<ParsedOutput, { type: "docker" | "oci" }>;
 
@@ -57,8 +56,13 @@ export async function exportArchive(
   if (!output.tar) {
     const store = job.client.contentStore(clientStore);
     report.status("sending blobs", 0, 0, false);
-    for (const { digest, sizeBytes, open } of blobs)
-      await store.write(digest, sizeBytes, Readable.from(open(0, signal), { objectMode: false }), signal);
+    for (const blob of blobs)
+      await store.write(
+        blob.digest,
+        blob.sizeBytes,
+        Readable.from(blob.open(0, signal), { objectMode: false }),
+        signal,
+      );
     report.status("sending blobs", 0, 0, true);
     return response;
   }
@@ -103,10 +107,10 @@ function membersOf(packed: Packed, output: ArchiveOutput, blobs: readonly Packed
   const members = [
     text("blobs/", ""),
     text("blobs/sha256/", ""),
-    ...blobs.map(({ digest, sizeBytes, open }) => ({
-      path: `blobs/sha256/${hexOf(digest)}`,
-      sizeBytes,
-      open: (signal: AbortSignal) => open(0, signal),
+    ...blobs.map((blob) => ({
+      path: `blobs/sha256/${hexOf(blob.digest)}`,
+      sizeBytes: blob.sizeBytes,
+      open: (signal: AbortSignal) => blob.open(0, signal),
     })),
     text("index.json", renderGoJson(layoutIndex(packed, output))),
     text("oci-layout", layoutText),
@@ -162,10 +166,11 @@ async function* writeMembers(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   let sent = 0;
-  for (const { path, sizeBytes, open } of members) {
+  for (const member of members) {
+    const { path, sizeBytes } = member;
     yield renderTarHeader({ path, sizeBytes, mtimeSeconds: 0 });
     let bytes = 0;
-    for await (const chunk of open(signal)) {
+    for await (const chunk of member.open(signal)) {
       bytes += chunk.length;
       if (bytes > sizeBytes) break;
       if (chunk.length > 0) yield chunk;
