@@ -13,26 +13,22 @@ import { type Dockerfile, DockerfileError, parseDockerfile, parseIgnoreFile } fr
 import type { BuiltImage, OutputRequest } from "./export/index.ts";
 import { explainFailure } from "./failure.ts";
 import {
-  describeSubrequests,
   type Graph,
   type ImageDraft,
   lowerDockerfile,
   type Lowered,
   type LowerOptions,
-  outlineOf,
-  renderLint,
-  renderOutline,
   renderPlan,
   renameDirectories,
-  renderTargets,
-  targetsOf,
 } from "./graph/index.ts";
 import type { BuilderDeps, BuildJob, FrontendRequest, FrontendResult, OpenJobRequest } from "./index.ts";
+import { answerResult, describeAnswer, lintAnswer, outlineAnswer, targetsAnswer } from "./job-answers.ts";
 import { foreignDirectory, routingClient } from "./job-client.ts";
 import { type PreparedContext, prepareContext } from "./job-context.ts";
 import { type Definition, loadDefinition, loadIgnoreFile } from "./job-definition.ts";
 import { finishImage } from "./job-draft.ts";
 import { resolveImages } from "./job-images.ts";
+import { epochOf, imageMetadata } from "./job-metadata.ts";
 import { refuseWarnings, tellWarnings, warningsOf } from "./job-lint.ts";
 import { materialsOf, recordedRequest } from "./job-provenance.ts";
 import { createBuildProgress, type ProgressLog } from "./progress-log.ts";
@@ -64,9 +60,6 @@ export interface JobFacts {
   readonly platforms: readonly string[];
   readonly request: Readonly<Record<string, string>>;
 }
-
-const json = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value, undefined, 2));
-const emptyGraph: Graph = { vertices: new Map() };
 
 export class Job implements BuildJob {
   readonly ref: string;
@@ -325,28 +318,10 @@ export class Job implements BuildJob {
     request: FrontendRequest,
     question: NonNullable<FrontendRequest["subrequest"]>,
   ): Promise<FrontendResult> {
-    const metadata: Record<string, Uint8Array> = { version: Buffer.from("1.0.0") };
-    const tell = (document: unknown, text: string): void => {
-      metadata["result.json"] = json(document);
-      metadata["result.txt"] = Buffer.from(text);
-    };
-    const result: FrontendResult = { images: [], graph: emptyGraph, metadata, unusedBuildArgs: [] };
-    if (question === "describe") {
-      const list = describeSubrequests();
-      tell(list, `${JSON.stringify(list, undefined, 2)}\n`);
-      return result;
-    }
+    if (question === "describe") return answerResult(describeAnswer());
     const { dockerfile, options, definition } = await this.#parse(request);
-    if (question === "targets") {
-      const targets = targetsOf(dockerfile);
-      tell(targets, renderTargets(targets));
-      return result;
-    }
-    if (question === "outline") {
-      const outline = outlineOf(dockerfile, request.target, request.buildArgs, options);
-      tell(outline, renderOutline(outline));
-      return result;
-    }
+    if (question === "targets") return answerResult(targetsAnswer(dockerfile));
+    if (question === "outline") return answerResult(outlineAnswer(dockerfile, options));
     const ignored = await this.#withIgnored(options, definition);
     const withIgnored: LowerOptions = { ...ignored, allStages: request.target === "" };
     let failure: DockerfileError | undefined;
@@ -362,10 +337,7 @@ export class Job implements BuildJob {
       failure = error;
     }
     const warnings = warningsOf(dockerfile, withIgnored, ofGraph);
-    const { json: document, text } = renderLint(dockerfile, warnings, failure);
-    tell(document, text);
-    metadata["result.statuscode"] = Buffer.from(warnings.length > 0 || failure !== undefined ? "1" : "0");
-    return result;
+    return answerResult(lintAnswer(dockerfile, warnings, failure));
   }
 
   async #export(
@@ -431,36 +403,4 @@ export class Job implements BuildJob {
       reproducible: false,
     };
   }
-}
-
-/** SOURCE_DATE_EPOCH: of the request, or an ARG in front of the first FROM. */
-function epochOf(request: FrontendRequest, dockerfile: Dockerfile): number | undefined {
-  if (request.sourceDateEpoch !== undefined) return request.sourceDateEpoch;
-  const given = request.buildArgs.get("SOURCE_DATE_EPOCH");
-  const declared = dockerfile.globalArgs
-    .flatMap(({ args, range }) => args.map((arg) => ({ ...arg, range })))
-    .find(({ key }) => key === "SOURCE_DATE_EPOCH");
-  const text = given ?? declared?.value;
-  if (text === undefined || text === "") return undefined;
-  if (!/^\d{1,12}$/.test(text))
-    throw new DockerfileError(
-      `invalid SOURCE_DATE_EPOCH: ${text}`,
-      given !== undefined || declared === undefined ? [] : [declared.range],
-    );
-  return Number(text);
-}
-
-/** What BuildKit's frontend returns beside the trees. */
-function imageMetadata(images: readonly ImageDraft[]): Readonly<Record<string, Uint8Array>> {
-  const [only] = images;
-  if (only !== undefined && images.length === 1)
-    return { "containerimage.config": Buffer.from(JSON.stringify(only.config)) };
-  const platforms = images.map(({ platform }) => ({ ID: renderPlatform(platform), Platform: platform }));
-  return Object.fromEntries([
-    ["refs.platforms", Buffer.from(JSON.stringify({ Platforms: platforms }))],
-    ...images.map(
-      ({ platform, config }) =>
-        [`containerimage.config/${renderPlatform(platform)}`, Buffer.from(JSON.stringify(config))] as const,
-    ),
-  ]);
 }

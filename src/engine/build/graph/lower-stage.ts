@@ -12,7 +12,7 @@ import { absolutePath, rooted } from "./paths.ts";
 import { normalizePlatform } from "./platforms.ts";
 import { showWords } from "./raw-expand.ts";
 import { lowerRun } from "./run.ts";
-import type { Command, StageNode, StagePlan } from "./stages.ts";
+import type { Command, StageNode, StagePlan } from "./stage-node.ts";
 import { StageState } from "./stage-state.ts";
 
 export interface StageRun {

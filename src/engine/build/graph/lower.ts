@@ -20,7 +20,8 @@ import type {
 } from "./index.ts";
 import { normalizePlatform } from "./platforms.ts";
 import { lowerStages, readWhole } from "./lower-stage.ts";
-import { planStages, type StageNode, wantedKey } from "./stages.ts";
+import type { StageNode } from "./stage-node.ts";
+import { planStages, wantedKey } from "./stages.ts";
 import type { StageState } from "./stage-state.ts";
 import { checkSyntax } from "./syntax.ts";
 

@@ -7,7 +7,7 @@ import { renderPlatform } from "../../../spec/oci/platform.ts";
 import type { Lookup } from "../dockerfile/index.ts";
 import type { HistoryDraft, KnownImage } from "./index.ts";
 import { crossSuffix, normalizePlatform } from "./platforms.ts";
-import type { StageNode } from "./stages.ts";
+import type { StageNode } from "./stage-node.ts";
 
 /** A container's PATH where an image says none. Source: BuildKit and dockerd, linux. */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

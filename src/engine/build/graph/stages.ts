@@ -17,53 +17,9 @@ import {
 import { globalArgs, locate } from "./global-args.ts";
 import type { ImageKey, KnownImage, LowerOptions, NamedContext, WantedImage } from "./index.ts";
 import { parseBuildPlatform } from "./platforms.ts";
+import type { Command, NodeOrigin, StageNode, StagePlan } from "./stage-node.ts";
+import { reachableFrom, refuseCycles, refuseForward, union } from "./stage-reach.ts";
 import { withSuggestion, suggest } from "../dockerfile/suggest.ts";
-
-/** An instruction with the trees that it reads. */
-export interface Command {
-  readonly instruction: Instruction;
-  readonly isOnBuild: boolean;
-  /** COPY: one; RUN: one per mount; undefined is the main context. */
-  readonly sources: readonly (StageNode | undefined)[];
-  readonly range: Range;
-}
-
-/** Where a tree comes from that is no stage. */
-export type NodeOrigin =
-  | { readonly kind: "scratch" }
-  | { readonly kind: "image"; readonly wanted: WantedImage; readonly known: KnownImage | undefined }
-  | { readonly kind: "context"; readonly name: string; readonly context: NamedContext };
-
-/** A stage, or an image that is read without being one. */
-export interface StageNode {
-  /** Place in the file; undefined for what only `--from` names. */
-  readonly index: number | undefined;
-  readonly name: string;
-  /** In names of vertices; "" where the file has one stage only. */
-  displayName: string;
-  readonly baseName: string;
-  readonly range: Range;
-  readonly original: string;
-  readonly base: StageNode | undefined;
-  /** A named context stands in for the whole stage. */
-  readonly replacedBy: NamedContext | undefined;
-  readonly declaredPlatform: Platform | undefined;
-  readonly ignoreCache: boolean;
-  commands: Command[];
-  /** Undefined with a base stage, and while it is not needed. */
-  origin: NodeOrigin | undefined;
-  triggersDone: boolean;
-}
-
-export interface StagePlan {
-  /** Stages in order; behind them what is only named by `--from`. */
-  readonly nodes: readonly StageNode[];
-  readonly target: StageNode;
-  readonly reachable: ReadonlySet<StageNode>;
-  readonly globalArgs: ReadonlyMap<string, string>;
-  /** Images that must be known before the plan is complete. */
-  readonly missing: readonly WantedImage[];
-}
 
 /** Key of `known`: reference and platform. */
 export function imageKey(reference: string, platform: Platform): ImageKey {
@@ -351,59 +307,6 @@ function canonicalOf(name: string, range: Range): string {
       cause: error,
     });
   }
-}
-
-function union<T>(sets: readonly ReadonlySet<T>[]): Set<T> {
-  return new Set(sets.flatMap((set) => [...set]));
-}
-
-function reachableFrom(target: StageNode): Set<StageNode> {
-  const found = new Set<StageNode>();
-  const waiting = [target];
-  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
-    if (found.has(node)) continue;
-    found.add(node);
-    if (node.base !== undefined) waiting.push(node.base);
-    for (const { sources } of node.commands) waiting.push(...sources.filter((one) => one !== undefined));
-  }
-  return found;
-}
-
-/** @throws DockerfileError a stage that reads, in the end, itself */
-function refuseCycles(nodes: readonly StageNode[]): void {
-  const done = new Set<StageNode>();
-  const visit = (node: StageNode, path: ReadonlySet<StageNode>): void => {
-    if (done.has(node)) return;
-    for (const { sources, range } of node.commands) {
-      for (const source of sources) {
-        if (source === undefined) continue;
-        if (source === node || path.has(source))
-          throw new DockerfileError(`circular dependency detected on stage: ${nameOf(source)}`, [range]);
-        visit(source, new Set([...path, node]));
-      }
-    }
-    done.add(node);
-  };
-  for (const node of nodes) visit(node, new Set());
-}
-
-/** @throws DockerfileError a stage that is built reads one that stands behind it */
-function refuseForward(nodes: Iterable<StageNode>): void {
-  for (const node of nodes) {
-    for (const { sources, range } of node.commands) {
-      for (const source of sources) {
-        if (source?.index === undefined || node.index === undefined || source.index < node.index) continue;
-        throw new DockerfileError(
-          `cannot copy from stage ${JSON.stringify(nameOf(source))}, it needs to be defined before current stage ${JSON.stringify(nameOf(node))}`,
-          [range],
-        );
-      }
-    }
-  }
-}
-
-function nameOf(node: StageNode): string {
-  return node.name === "" ? String(node.index ?? node.baseName) : node.name;
 }
 
 /** @throws DockerfileError a stage, platform or name that is none; cycles */

@@ -11,7 +11,8 @@ import {
 } from "../dockerfile/index.ts";
 import type { LowerOptions } from "./index.ts";
 import { baseName } from "./paths.ts";
-import { planStages, type StageNode } from "./stages.ts";
+import type { StageNode } from "./stage-node.ts";
+import { planStages } from "./stages.ts";
 
 /** Lines of something. */
 export interface SubrequestLocation {
