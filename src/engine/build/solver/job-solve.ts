@@ -6,16 +6,7 @@ import { type Digest, chainIdsOf } from "../../../base/digest.ts";
 import { EngineError, messageOf } from "../../../base/errors.ts";
 import { nowRfc3339Nano } from "../../../base/time.ts";
 import type { Graph, Op, SourceOp, Vertex } from "../graph/index.ts";
-import type {
-  CacheRecordOffer,
-  JobContext,
-  OpRunner,
-  Selector,
-  Snapshot,
-  Solution,
-  Solved,
-  SolverDeps,
-} from "./index.ts";
+import type { CacheRecordOffer, JobContext, OpRunner, Selector, Snapshot, Solution, Solved } from "./index.ts";
 import {
   contentIdOfLayers,
   contentIdOfSource,
@@ -28,33 +19,10 @@ import {
 import { OfferLost, type Offers } from "./offers.ts";
 import { type CacheRecord, newRecordId } from "./records.ts";
 import { carryOutStep, holdRecord, recordOffer, recordSource } from "./step-work.ts";
-import type { RunningSteps } from "./running-steps.ts";
-import type { SourceHolds } from "./source-holds.ts";
-import { type StepSlots, canceledText, cancelled } from "./step-slots.ts";
+import type { SolveRequest, SolverShare } from "./solver-share.ts";
+import { canceledText, cancelled } from "./step-slots.ts";
 import { VertexFailed } from "./vertex-failed.ts";
 import { VertexTelling } from "./vertex-telling.ts";
-
-/** What the builds of an engine share. */
-export interface SolverShare {
-  readonly deps: SolverDeps;
-  readonly running: RunningSteps<CacheRecord>;
-  readonly sources: SourceHolds;
-  readonly slots: StepSlots;
-  /** Brings the cache below its quota; what fails is logged. */
-  collect(): Promise<void>;
-  /** The same when a build has let go, with what is left to write. @param changed it did not find everything in the cache */
-  settle(changed: boolean): Promise<void>;
-  /** Forgets a record whose layers are gone. */
-  drop(record: CacheRecord): Promise<void>;
-}
-
-/** What is solved; when it is tried again, vertices go on telling. */
-export interface SolveRequest {
-  readonly graph: Graph;
-  readonly job: JobContext;
-  readonly offers: Offers | undefined;
-  readonly tellings: Map<Digest, VertexTelling>;
-}
 
 /** Which record a vertex is. */
 interface Identity {

@@ -8,8 +8,8 @@ import { nowRfc3339Nano } from "../../../base/time.ts";
 import type { Vertex } from "../graph/index.ts";
 import type { VertexReporter } from "../progress.ts";
 import type { CacheRecordOffer, JobContext, Snapshot } from "./index.ts";
-import type { SolverShare } from "./job-solve.ts";
 import { type CacheRecord, newRecordId } from "./records.ts";
+import type { SolverShare } from "./solver-share.ts";
 
 /** A step with all that it needs. */
 export interface StepToRun {
