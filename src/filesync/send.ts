@@ -1,5 +1,6 @@
 // The sending end: tells a tree, and sends what is asked for, several files at once.
 
+import { closeSync, constants, openSync, readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { EngineError, messageOf } from "../base/errors.ts";
 import { packetTypes } from "../spec/buildkit/fsutil.ts";
@@ -8,6 +9,7 @@ import type { PacketStream, TreeEntry } from "./index.ts";
 
 const maxReaders = 4;
 const chunkBytes = 256 * 1024;
+const readOnly = constants.O_RDONLY | constants.O_NOFOLLOW;
 
 /**
  * Sends the tree below `root`; resolves when the receiver has taken leave.
@@ -24,7 +26,7 @@ export async function sendTree(
   entries: AsyncIterable<TreeEntry>,
   progress: (bytes: number) => void,
 ): Promise<void> {
-  const files: (string | undefined)[] = [];
+  const files: ({ readonly path: string; readonly size: number } | undefined)[] = [];
   const queue: number[] = [];
   const failure = Promise.withResolvers<never>();
   failure.promise.catch(() => {});
@@ -34,30 +36,26 @@ export async function sendTree(
 
   async function tell(): Promise<void> {
     for await (const entry of entries) {
-      files.push(entry.type === "file" && entry.linkName === "" ? entry.path : undefined);
+      files.push(entry.type === "file" && entry.linkName === "" ? entry : undefined);
       if (!(await stream.send({ type: packetTypes.stat, stat: statOf(entry) }))) return;
     }
     await stream.send({ type: packetTypes.stat });
   }
   async function sendFile(id: number): Promise<void> {
-    const path = files[id];
-    if (path === undefined)
+    const entry = files[id];
+    if (entry === undefined)
       throw new EngineError(
         "InvalidParameter",
         `the receiver of files breaks the protocol: no file has the index ${id}`,
       );
     files[id] = undefined;
-    const file = await open(`${root}/${path}`, "r");
-    try {
-      for (;;) {
-        const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
-        if (bytesRead === 0) break;
-        sentBytes += bytesRead;
-        progress(sentBytes);
-        if (!(await stream.send({ type: packetTypes.data, ID: id, data: buffer.subarray(0, bytesRead) }))) return;
-      }
-    } finally {
-      await file.close();
+    const chunks =
+      entry.size < chunkBytes ? [readSmallFile(`${root}/${entry.path}`)] : chunksOf(`${root}/${entry.path}`);
+    for await (const data of chunks) {
+      if (data.length === 0) continue;
+      sentBytes += data.length;
+      progress(sentBytes);
+      if (!(await stream.send({ type: packetTypes.data, ID: id, data }))) return;
     }
     await stream.send({ type: packetTypes.data, ID: id });
   }
@@ -90,6 +88,25 @@ export async function sendTree(
   } catch (error) {
     if (!isOver) await stream.send({ type: packetTypes.error, data: Buffer.from(messageOf(error)) }).catch(() => {});
     throw error;
+  }
+}
+
+/** At once: trips to the thread pool cost more than the calls. */
+function readSmallFile(path: string): Buffer {
+  const file = openSync(path, readOnly);
+  try {
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Buffer> {
+  await using file = await open(path, readOnly);
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
   }
 }
 

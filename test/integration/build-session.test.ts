@@ -22,7 +22,7 @@ import { Duplex, Readable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { text, buffer } from "node:stream/consumers";
 import { test } from "node:test";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import type { SyncOptions } from "../../src/engine/build/client.ts";
 import type { SourceDirectory } from "../../src/engine/build/sources/index.ts";
 import { createPair } from "./build-session-pair.ts";

@@ -50,7 +50,8 @@ function sending(...packets: readonly Out[]): Sender {
 }
 
 async function* endless(): AsyncGenerator<Out> {
-  for (let i = 0; ; i++) yield stat(`f${String(i).padStart(12, "0")}${"n".repeat(200)}`);
+  for (let i = 0; ; i++)
+    yield stat(`f${String(i).padStart(12, "0")}`, { mode: kinds.symlink, linkname: "l".repeat(4000) });
 }
 
 const refused: readonly { readonly what: string; readonly sender: Sender; readonly kind?: string }[] = [

@@ -1,6 +1,38 @@
-import type { ImageResolver } from "../index.ts";
-import type { Sources, SourcesDeps } from "./index.ts";
+// The sources of builds, put together: one runner per kind of source op, and what they keep.
+
+import { join } from "node:path";
 import { EngineError } from "../../../base/errors.ts";
+import type { ImageResolver } from "../index.ts";
+import type { OpRunner } from "../solver/index.ts";
+import { createSourceDirectories } from "./directories.ts";
+import { createGitRunner } from "./git.ts";
+import { createHttpRunner } from "./http.ts";
+import type { Sources, SourcesDeps } from "./index.ts";
+import { createLocalRunner } from "./local.ts";
+
+/** What images bring: base images, those of clients' OCI layouts, and their configs. */
+export interface ImageSources {
+  readonly runner: OpRunner;
+  readonly layoutRunner: OpRunner;
+  readonly resolver: ImageResolver;
+}
+
+/** All sources with those of images. */
+export async function composeSources(
+  { dataRoot, logger }: Pick<SourcesDeps, "dataRoot" | "logger">,
+  images: ImageSources,
+): Promise<Sources & { readonly resolver: ImageResolver }> {
+  const directories = await createSourceDirectories({ root: join(dataRoot, "build", "contexts"), logger });
+  const git = createGitRunner({ dataRoot, directories, logger });
+  const http = createHttpRunner({ dataRoot, directories, logger });
+  return {
+    directories,
+    runners: { image: images.runner, "oci-layout": images.layoutRunner, local: createLocalRunner(), git, http },
+    reclaimable: [directories, git.reclaimable, http.reclaimable],
+    resolver: images.resolver,
+  };
+}
+
 export function createSources(_deps: SourcesDeps): Promise<Sources & { readonly resolver: ImageResolver }> {
   throw new EngineError("NotImplemented", "builds are not supported yet");
 }
