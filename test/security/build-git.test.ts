@@ -20,7 +20,6 @@ import { duplexPair } from "node:stream";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { silentLogger } from "../../src/base/log.ts";
 import type { GitOp } from "../../src/engine/build/graph/index.ts";
 import { createGitRunner } from "../../src/engine/build/sources/git.ts";
 import type { SourceDirectory } from "../../src/engine/build/sources/index.ts";
@@ -219,7 +218,7 @@ function op(more: Partial<GitOp> = {}): GitOp {
   };
 }
 function runner() {
-  return createGitRunner({ ...world, logger: silentLogger });
+  return createGitRunner(world);
 }
 function namesOf(directory: SourceDirectory): readonly string[] {
   return directory.entries.map(({ path }) => path);

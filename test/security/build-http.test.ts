@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import type { Digest } from "../../src/base/digest.ts";
-import { silentLogger } from "../../src/base/log.ts";
 import type { HttpOp } from "../../src/engine/build/graph/index.ts";
 import { createHttpRunner } from "../../src/engine/build/sources/http.ts";
 import { jobOf, runSource, type SourcesWorld, sourcesWorld } from "./build-sources.ts";
@@ -41,7 +40,7 @@ after(() => {
 });
 
 function runner(maxBytes?: number) {
-  return createHttpRunner({ ...world, logger: silentLogger, ...(maxBytes === undefined ? {} : { maxBytes }) });
+  return createHttpRunner({ ...world, ...(maxBytes === undefined ? {} : { maxBytes }) });
 }
 function op(path: string, more: Partial<HttpOp> = {}): HttpOp {
   return { kind: "http", url: base + path, filename: "file", checksum: undefined, mode: 0o600, ...more };

@@ -6,7 +6,6 @@ import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { copyFile, lstat, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../../base/errors.ts";
-import type { Logger } from "../../../base/log.ts";
 import { KeyedMutex } from "../../../base/mutex.ts";
 import type { GitOp, Op } from "../graph/index.ts";
 import type { JobContext, OpRunner, ReclaimableStore, RunContext, Snapshot } from "../solver/index.ts";
@@ -23,7 +22,6 @@ export interface GitRunnerDeps {
   /** Repositories are kept below <dataRoot>/build/git. */
   readonly dataRoot: string;
   readonly directories: SourceDirectories;
-  readonly logger: Logger;
 }
 
 /** A fetch may take this long. */

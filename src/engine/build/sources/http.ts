@@ -11,7 +11,6 @@ import { join } from "node:path";
 import { createHash } from "node:crypto";
 import { type Digest, parseDigest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
-import type { Logger } from "../../../base/log.ts";
 import { KeyedMutex } from "../../../base/mutex.ts";
 import type { HttpOp, Op } from "../graph/index.ts";
 import type { JobContext, OpRunner, ReclaimableStore, RunContext, Snapshot } from "../solver/index.ts";
@@ -26,7 +25,6 @@ export interface HttpRunnerDeps {
   /** Downloads are kept below <dataRoot>/build/http. */
   readonly dataRoot: string;
   readonly directories: SourceDirectories;
-  readonly logger: Logger;
   /** Of one download; 16 GiB where it is not said. */
   readonly maxBytes?: number;
 }
