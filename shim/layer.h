@@ -1,5 +1,6 @@
-// What gantry-unpack and gantry-pack share: how they fail, and the recipe, from which a layer's tar can be put together
-// again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading), layer-record.c (writing), layer-sha256.c.
+// What gantry-unpack, gantry-pack and gantry-copy share: how they fail, and the recipe, from which a layer's tar can be put together
+// again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading), layer-record.c (writing),
+// layer-sha256.c, layer-mount.c (how trees are made visible).
 #ifndef GANTRY_LAYER_H
 #define GANTRY_LAYER_H
 
@@ -74,6 +75,11 @@ void record_content(uint64_t inode, uint64_t size, const char *path);
 void record_data(uint64_t offset, uint64_t length);
 // Writes the end; the descriptor is the caller's again.
 int end_record(void);
+
+// layer-mount.c: the root of a tree, mounted without devices where nobody else sees it; read-only unless `writable`.
+int mount_tree(const char *directory, bool writable);
+// The merged view of `count` directories, the top-most first. `upper` is NULL for a view that is only read.
+int mount_overlay(char *const *directories, size_t count, const char *upper, const char *work);
 
 // layer-sha256.c
 struct sha256 {

@@ -36,7 +36,7 @@ int main(int argc, char **argv) {
   }
   // An overlay needs two directories; one alone shows what it holds.
   else if (argc == 3 && strcmp(argv[1], "export") == 0) pack_tree(mount_tree(argv[2], false), TREE_WHOLE);
-  else if (argc > 3 && strcmp(argv[1], "export") == 0) pack_tree(mount_overlay(argv + 2, (size_t)argc - 2), TREE_WHOLE);
+  else if (argc > 3 && strcmp(argv[1], "export") == 0) pack_tree(mount_overlay(argv + 2, (size_t)argc - 2, NULL, NULL), TREE_WHOLE);
   else fail(EXIT_SYSTEM, "usage: gantry-pack recipe LAYER | seal LAYER CLAMP [LOWER …] | diff UPPER [LOWER …] | export UPPER [LOWER …]");
   return 0;
 }

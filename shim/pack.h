@@ -1,6 +1,6 @@
 // gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
 // (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
-// pack-links.c (hard links), pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root), pack-mount.c (how the tree is made visible).
+// pack-links.c (hard links), pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root).
 #ifndef GANTRY_PACK_H
 #define GANTRY_PACK_H
 
@@ -27,11 +27,6 @@ void flush_out(void);
 
 // pack-recipe.c: the tar of the layer in `directory`.
 void pack_recipe(const char *directory);
-
-// pack-mount.c: the root of a tree, mounted without devices where nobody else sees it; read-only unless `writable`.
-int mount_tree(const char *directory, bool writable);
-// The merged view of `count` directories, the top-most first.
-int mount_overlay(char *const *directories, size_t count);
 
 // pack-tree.c
 enum tree_kind {

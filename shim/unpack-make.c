@@ -18,6 +18,7 @@ static const char whiteout_meta_prefix[] = ".wh..wh.";
 static const char opaque_marker[] = ".wh..wh..opq";
 
 uint64_t content_bytes;
+bool leaves_whiteouts;
 static uint64_t promised_bytes;
 
 static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
@@ -217,7 +218,7 @@ void make_entry(const struct entry *entry, const struct limits *limits) {
   }
   int parent = open_parent(path, &name, true);
   if (has_prefix(name, whiteout_prefix)) {
-    make_whiteout(parent, name, path);
+    if (!leaves_whiteouts) make_whiteout(parent, name, path);
     skip(entry->size);
     skip_padding(entry->size);
     return;

@@ -1,6 +1,8 @@
 // gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER]: extracts the tar on stdin into DIRECTORY, an empty directory that nobody
 // else uses, and writes LAYER/recipe, from which gantry-pack puts the same tar together again. When everything is extracted it prints the bytes in regular files and the number of members, so that the caller can
 // go on, then makes the file system durable (syncfs) and exits with 0.
+// gantry-unpack into ENTRIES BYTES DEPTH DIRECTORY [UID GID]: extracts into a directory that may hold something, for a build's ADD: whiteouts
+// are left out, owners can be set, and nothing is made durable.
 // gantry-unpack clone FROM TO: makes the directory TO a copy of the unpacked layer FROM (fs, recipe and aside), durably.
 // gantry-unpack remove DIRECTORY…: removes the directories with everything in them; those that are not there are no failure.
 // Exit: 1 the archive is malformed or hostile, 2 it exceeds a limit, 3 the system failed; one line on stderr says what.
@@ -58,11 +60,16 @@ static void enter(const char *directory) {
   umask(0);
 }
 
+static bool forced_owner;
+static uid_t forced_uid;
+static gid_t forced_gid;
+
 static void unpack(const struct limits *limits) {
   static struct entry entry;
   uint64_t count = 0;
   while (read_entry(&entry)) {
     if (++count > limits->entries) fail(EXIT_LIMIT, "the layer has more than %llu members", (unsigned long long)limits->entries);
+    if (forced_owner) entry.uid = forced_uid, entry.gid = forced_gid;
     make_entry(&entry, limits);
   }
   apply_times();
@@ -88,18 +95,27 @@ int main(int argc, char **argv) {
     remove_directories(argv + 2, (size_t)argc - 2);
     return 0;
   }
-  if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO | gantry-unpack remove DIRECTORY…");
+  bool into = (argc == 6 || argc == 8) && strcmp(argv[1], "into") == 0;
+  if (into) {
+    argv++;
+    argc--;
+  } else if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO | gantry-unpack remove DIRECTORY…");
   struct limits limits = {
       .entries = parse_decimal(argv[1], "ENTRIES"),
       .bytes = parse_decimal(argv[2], "BYTES"),
       .depth = (size_t)parse_decimal(argv[3], "DEPTH"),
   };
-  if (argc == 6) {
+  if (into) {
+    leaves_whiteouts = true;
+    forced_owner = argc == 7;
+    if (forced_owner) forced_uid = (uid_t)parse_decimal(argv[5], "UID"), forced_gid = (gid_t)parse_decimal(argv[6], "GID");
+  } else if (argc == 6) {
     spread_layers(argv[5]);
     create_recipe(argv[5]);
   }
   enter(argv[4]);
   unpack(&limits);
+  if (into) return 0;
   sync_directory(root_fd, argv[4]);
   return 0;
 }

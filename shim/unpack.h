@@ -122,6 +122,8 @@ bool real_path(int parent, const char *name, char to[PATH_LIMIT]);
 bool is_whiteout(int parent, const char *name);
 void set_opaque(int parent, const char *name, const char *path);
 
+// Members that are named as whiteouts are left out: what is extracted is no layer.
+extern bool leaves_whiteouts;
 // unpack-make.c: makes one member's inode; returns after its data was consumed.
 void make_entry(const struct entry *entry, const struct limits *limits);
 // Bytes in regular files and symbolic links, replaced ones not counted: an image's size as Docker shows it.

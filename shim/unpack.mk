@@ -1,10 +1,11 @@
-# gantry-unpack, the layer extractor, and gantry-pack, its counterpart: static, so that they need nothing after their chroot.
+# gantry-unpack, the layer extractor, gantry-pack, its counterpart, and gantry-copy, which does file ops of builds: static, so that they need nothing after their chroot.
 # make -f unpack.mk links them against the system's own libc, unless CC and SYSTEM say otherwise.
 UNPACK_SRC := $(wildcard unpack*.c) $(wildcard layer*.c)
 PACK_SRC := $(wildcard pack*.c) $(wildcard layer*.c)
+COPY_SRC := $(wildcard copy*.c) $(wildcard layer*.c)
 UNPACK_WARN := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
 
-all: build/gantry-unpack build/gantry-pack
+all: build/gantry-unpack build/gantry-pack build/gantry-copy
 
 build/gantry-unpack: $(UNPACK_SRC) unpack.h layer.h unpack.mk
 	@mkdir -p $(@D)
@@ -13,6 +14,10 @@ build/gantry-unpack: $(UNPACK_SRC) unpack.h layer.h unpack.mk
 build/gantry-pack: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(PACK_SRC) && mv $@.new $@
+
+build/gantry-copy: $(COPY_SRC) copy.h layer.h unpack.mk
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(COPY_SRC) && mv $@.new $@
 
 # With ASan and UBSan, for the corpus of hostile archives (GANTRY_UNPACK=shim/build/gantry-unpack-asan, GANTRY_PACK=…-pack-asan).
 build/gantry-unpack-asan: $(UNPACK_SRC) unpack.h layer.h unpack.mk
@@ -23,6 +28,10 @@ build/gantry-pack-asan: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(PACK_SRC)
 
-sanitize: build/gantry-unpack-asan build/gantry-pack-asan
+build/gantry-copy-asan: $(COPY_SRC) copy.h layer.h unpack.mk
+	@mkdir -p $(@D)
+	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(COPY_SRC)
+
+sanitize: build/gantry-unpack-asan build/gantry-pack-asan build/gantry-copy-asan
 
 .PHONY: all sanitize
