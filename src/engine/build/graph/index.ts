@@ -301,7 +301,7 @@ export type ImageKey = string;
 export { imageKey, wantedKey, wantedImages, lowerDockerfile } from "./lower.ts";
 export { renameDirectories } from "./rename-directories.ts";
 export { contextGraph } from "./context-graph.ts";
-export { vertexDigest, canonicalJson, definitionOf } from "./vertex.ts";
+export { canonicalJson } from "./vertex.ts";
 export { renderPlan, type BuildPlan } from "./plan.ts";
 export { outlineOf, targetsOf, renderOutline, renderTargets, renderLint, describeSubrequests } from "./subrequests.ts";
 export type { Dockerfile };

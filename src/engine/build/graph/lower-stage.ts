@@ -1,6 +1,6 @@
 // The stages of one platform, in order: where each begins, and what its instructions make of it.
 
-import type { Digest } from "../../../base/digest.ts";
+import { type Digest, parseDigest } from "../../../base/digest.ts";
 import type { Platform } from "../../../spec/oci/image.ts";
 import type { Dockerfile, WordInstruction } from "../dockerfile/index.ts";
 import { applyConfig, expandIn, type LanguageFacts } from "./config-instructions.ts";
@@ -95,6 +95,12 @@ function image(
   if (storeId === undefined)
     return run.emitter.add({ kind: "image", reference, platform, imageId }, [], name, [node.range]);
   return run.emitter.add({ kind: "oci-layout", storeId, reference, digest: imageId, platform }, [], name, [node.range]);
+}
+
+/** What is asked of the layout: the manifest or index that the reference pins. */
+function layoutDigest(reference: string, imageId: Digest): Digest {
+  const at = reference.lastIndexOf("@");
+  return at === -1 ? imageId : parseDigest(reference.slice(at + 1));
 }
 
 function beginContext(state: StageState, node: StageNode, run: StageRun): void {
