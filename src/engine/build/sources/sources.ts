@@ -23,8 +23,8 @@ export async function composeSources(
   images: ImageSources,
 ): Promise<Sources & { readonly resolver: ImageResolver }> {
   const directories = await createSourceDirectories({ root: join(dataRoot, "build", "contexts"), logger });
-  const git = createGitRunner({ dataRoot, directories, logger });
-  const http = createHttpRunner({ dataRoot, directories, logger });
+  const git = createGitRunner({ dataRoot, directories });
+  const http = createHttpRunner({ dataRoot, directories });
   return {
     directories,
     runners: { image: images.runner, "oci-layout": images.layoutRunner, local: createLocalRunner(), git, http },
