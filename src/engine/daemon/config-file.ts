@@ -93,6 +93,7 @@ const kinds: Readonly<Record<DirectiveType, { readonly is: (value: unknown) => b
     is: (value) => isObject(value) && Object.values(value).every(isStringMap),
     name: 'an object like {"bridge": {"com.docker.network.driver.mtu": "1400"}}',
   },
+  builder: { is: isObject, name: 'an object like {"gc": {"defaultKeepStorage": "20GB"}}' },
   pools: { is: isPoolList, name: 'a list like [{"base": "10.10.0.0/16", "size": 24}]' },
   ulimits: { is: isUlimitMap, name: 'an object like {"nofile": {"Name": "nofile", "Soft": 1024, "Hard": 2048}}' },
   proxies: { is: isProxies, name: `an object with strings for ${proxyKeys.join(", ")}` },

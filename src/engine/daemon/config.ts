@@ -5,6 +5,8 @@ import { isIP } from "node:net";
 import { isAbsolute, join, resolve } from "node:path";
 import { EngineError, messageOf } from "../../base/errors.ts";
 import type { Flags } from "../../base/flags.ts";
+import { parseJson } from "../../spec/parse-json.ts";
+import { type BuilderConfig, parseBuilderConfig } from "./builder-config.ts";
 import type { LogLevel } from "../../base/log.ts";
 import { parseRamBytes } from "../../base/units.ts";
 import { parseBip } from "../network/index.ts";
@@ -62,6 +64,7 @@ export interface DaemonConfig extends NetworkDirectives {
   readonly defaultUlimits: Readonly<Record<string, Ulimit>>;
   readonly logDriver: "json-file" | "none";
   readonly logOpts: Readonly<Record<string, string>>;
+  readonly builder: BuilderConfig;
   readonly init: boolean;
   /** "" lets the daemon look for one. */
   readonly initPath: string;
@@ -126,6 +129,11 @@ class Merged {
   strings(name: string): readonly string[] {
     const value = this.#fromFile(name);
     return Array.isArray(value) ? value.map(String) : this.#flags.strings(name);
+  }
+
+  object(name: string): unknown {
+    const text = this.#flags.string(name);
+    return this.#fromFile(name) ?? parseJson(Buffer.from(text === "" ? "{}" : text), `--${name}`);
   }
 
   parsed<T>(name: string, parse: (values: readonly string[]) => T): T {
@@ -302,6 +310,7 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
       const [key, value] = splitOnce(text, "=");
       return [key, value ?? ""];
     }),
+    builder: parseBuilderConfig(merged.object("builder")),
     init: merged.bool("init"),
     initPath: merged.string("init-path"),
     shutdownTimeoutSeconds: merged.int("shutdown-timeout"),

@@ -14,7 +14,8 @@ export type DirectiveType =
   | "ulimits"
   | "runtimes"
   | "proxies"
-  | "pools";
+  | "pools"
+  | "builder";
 
 export interface Directive {
   readonly flag: FlagSpec;

@@ -40,6 +40,18 @@ export const directives: readonly Directive[] = [
   },
   {
     flag: {
+      name: "builder",
+      kind: "string",
+      valueName: "json",
+      usage: "What builds may ask for and leave behind, as the member of daemon.json",
+      hidden: true,
+    },
+    key: "builder",
+    type: "builder",
+    reloads: true,
+  },
+  {
+    flag: {
       name: "allow-insecure-tcp",
       kind: "bool",
       usage: "Listen on tcp:// without TLS: everybody who reaches the port is root on this host",
@@ -330,7 +342,7 @@ function complainAboutLabel(value: string): string | undefined {
 /** dockerd's keys that Gantry does not have yet: a file that was written for dockerd is told which, not that they are typos. */
 export const directivesOfDockerdOnly: ReadonlySet<string> = new Set(
   `
-  allow-nondistributable-artifacts authorization-plugins builder
+  allow-nondistributable-artifacts authorization-plugins
   cdi-spec-dirs containerd containerd-namespace containerd-plugin-namespace cpu-rt-period
   cpu-rt-runtime default-cgroupns-mode
   default-ipc-mode exec-opts experimental features

@@ -33,6 +33,7 @@ test("every directive that is said to reload does", () => {
     "default-runtime": "runc",
     "insecure-registries": ["a:5000"],
     labels: ["a=b"],
+    builder: { gc: { enabled: false } },
     "max-concurrent-downloads": 1,
     "max-concurrent-uploads": 0,
     "max-download-attempts": 2,
