@@ -94,7 +94,12 @@ function image(
   const name = state.prefix(`FROM ${reference}`, run.withPlatform, false);
   if (storeId === undefined)
     return run.emitter.add({ kind: "image", reference, platform, imageId }, [], name, [node.range]);
-  return run.emitter.add({ kind: "oci-layout", storeId, reference, digest: imageId, platform }, [], name, [node.range]);
+  return run.emitter.add(
+    { kind: "oci-layout", storeId, reference, digest: layoutDigest(reference, imageId), platform },
+    [],
+    name,
+    [node.range],
+  );
 }
 
 /** What is asked of the layout: the manifest or index that the reference pins. */

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { parseDockerfile } from "../dockerfile/index.ts";
 import { amd64, arm64, historyOf, knownImage, lowerOptions, lowerText, namesOf } from "./fixture.ts";
-import { type ExecOp, type FileOp, type LocalOp, type Op, wantedImages } from "./index.ts";
+import { type ExecOp, type FileOp, type LocalOp, type Op, wantedImages, wantedKey } from "./index.ts";
 
 const whole = `ARG BASE=bb:1
 ARG UNUSED
@@ -288,6 +288,20 @@ test("named contexts stand in for stages and images, and are asked for what is r
       ["dir-src", ["y/z"]],
     ],
   );
+});
+
+test("an image in a client's layout is asked for by the digest of its reference", () => {
+  const digest = `sha256:${"ab".repeat(32)}`;
+  const reference = `store@${digest}`;
+  const [, known] = knownImage("bb:1", amd64);
+  const lowered = lowerText(
+    "FROM laid\nRUN true\n",
+    { contexts: new Map([["laid", { kind: "oci-layout", storeId: "store", reference }]]) },
+    [[wantedKey({ reference, storeId: "store", platform: amd64, range: undefined }), { ...known, reference }]],
+  );
+  assert.deepEqual(opsOf(lowered, "oci-layout"), [
+    { kind: "oci-layout", storeId: "store", reference, digest, platform: amd64 },
+  ]);
 });
 
 test("COPY --link stands alone and is merged", () => {
