@@ -25,6 +25,7 @@ export function createFiles(deps: FilesDeps): Files {
     },
     mergeRunner: createMergeRunner(deps),
     contentDigest: (snapshot, selector, signal) => digestContent(deps, snapshot, selector, signal),
+    copyTree: (from, source, directory, signal) => copyTree(deps, from, source, directory, signal),
   };
 }
 
@@ -39,6 +40,19 @@ function createMergeRunner({ layers }: FilesDeps): OpRunner {
       return { kind: "layers", layers: await layers.stack(lower.layers, upper.layers, signal) };
     },
   };
+}
+
+/** What is in a directory of a snapshot (or a file of it), into a plain directory. */
+async function copyTree(
+  deps: FilesDeps,
+  from: Snapshot,
+  source: string,
+  directory: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const request = new CopyRequest().words("none", 0, directory, "").words(1, ...treeWords(deps, from));
+  request.words("copy", 0, ...sourceWords({ ...wholeTree, source }, true), "/", "", "");
+  await runCopy(deps.copyPath, ["apply"], request, signal);
 }
 
 function fileOp(op: Op): FileOp {
@@ -181,6 +195,8 @@ function treeWords({ layers }: FilesDeps, snapshot: Snapshot): readonly (string 
   const directories = snapshot.kind === "directory" ? [snapshot.directory.path] : layers.directories(snapshot.layers);
   return [directories.length, ...directories];
 }
+
+const wholeTree = { allowWildcard: false, followLinks: true, parents: false, exclude: [] } as const;
 
 type SourceWords = Selector["sources"][number];
 

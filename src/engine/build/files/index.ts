@@ -2,7 +2,7 @@
 // nothing of the host: links are resolved inside the tree that they are in.
 
 import type { BuildLayers } from "../layers/index.ts";
-import type { ContentDigester, OpRunner } from "../solver/index.ts";
+import type { ContentDigester, OpRunner, Snapshot } from "../solver/index.ts";
 
 export interface FilesDeps {
   readonly layers: BuildLayers;
@@ -17,6 +17,8 @@ export interface Files {
   readonly runner: OpRunner;
   readonly mergeRunner: OpRunner;
   readonly contentDigest: ContentDigester;
+  /** Copies what is at `source` of a snapshot (a directory: what is in it) into an empty directory. @throws NotFound */
+  copyTree(from: Snapshot, source: string, directory: string, signal: AbortSignal): Promise<void>;
 }
 
 export { createFiles } from "./files.ts";
