@@ -1,14 +1,16 @@
 // The sources of builds, put together: one runner per kind of source op, and what they keep.
 
 import { join } from "node:path";
-import { EngineError } from "../../../base/errors.ts";
 import type { ImageResolver } from "../index.ts";
 import type { OpRunner } from "../solver/index.ts";
 import { createSourceDirectories } from "./directories.ts";
 import { createGitRunner } from "./git.ts";
 import { createHttpRunner } from "./http.ts";
+import { createImageRunner } from "./image.ts";
 import type { Sources, SourcesDeps } from "./index.ts";
 import { createLocalRunner } from "./local.ts";
+import { createOciLayoutRunner } from "./oci-layout.ts";
+import { createImageResolver } from "./resolver.ts";
 
 /** What images bring: base images, those of clients' OCI layouts, and their configs. */
 export interface ImageSources {
@@ -33,6 +35,11 @@ export async function composeSources(
   };
 }
 
-export function createSources(_deps: SourcesDeps): Promise<Sources & { readonly resolver: ImageResolver }> {
-  throw new EngineError("NotImplemented", "builds are not supported yet");
+/** See Sources. */
+export function createSources(deps: SourcesDeps): Promise<Sources & { readonly resolver: ImageResolver }> {
+  return composeSources(deps, {
+    runner: createImageRunner(deps),
+    layoutRunner: createOciLayoutRunner(deps),
+    resolver: createImageResolver(deps),
+  });
 }

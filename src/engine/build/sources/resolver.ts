@@ -1,0 +1,84 @@
+// Looks at base images before a build is planned. An image that is missing, or asked for anew, is pulled whole: with its layers.
+
+import { digestOf } from "../../../base/digest.ts";
+import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
+import { type Named, parseNamed, renderReference, withDefaultTag } from "../../../base/reference.ts";
+import type { Platform } from "../../../spec/oci/image.ts";
+import { renderPlatform } from "../../../spec/oci/platform.ts";
+import type { Images } from "../../images/index.ts";
+import type { KnownImage } from "../graph/index.ts";
+import type { ImageResolver } from "../index.ts";
+import type { VertexReporter } from "../progress.ts";
+import { resolveLayoutImage } from "./oci-layout.ts";
+
+/** What Docker Hub is called where credentials are kept. */
+const hubHost = "https://index.docker.io/v1/";
+
+export function createImageResolver({ images }: { readonly images: Images }): ImageResolver {
+  return {
+    async resolve(reference, platform, options, signal) {
+      if (options.storeId !== undefined) {
+        const store = options.client.contentStore(options.storeId);
+        return resolveLayoutImage(images, store, reference, platform, signal);
+      }
+      const named = withDefaultTag(parseNamed(reference));
+      const canonical = renderReference(named);
+      const name = `[internal] load metadata for ${canonical}`;
+      return options.progress.vertex(
+        { digest: digestOf(`${name} ${renderPlatform(platform)}`), name },
+        async (report) => {
+          if (options.mode === "missing") {
+            const known = await localImage(images, canonical, platform);
+            if (known !== undefined) return known;
+          }
+          const host = named.domain === "docker.io" ? hubHost : named.domain;
+          const credentials = await options.client.credentials(host, signal);
+          const request = { image: canonical, tag: "", platform: renderPlatform(platform), credentials };
+          try {
+            for await (const message of images.pull(request, signal)) tellPull(report, message);
+          } catch (error) {
+            throw explain(named, canonical, error);
+          }
+          const known = await localImage(images, canonical, platform);
+          if (known === undefined) throw new EngineError("NotFound", `${canonical}: not found`);
+          return known;
+        },
+      );
+    },
+  };
+}
+
+async function localImage(images: Images, reference: string, platform: Platform): Promise<KnownImage | undefined> {
+  try {
+    const { id, config } = await images.resolve(reference, renderPlatform(platform));
+    return { reference, imageId: id, config };
+  } catch (error) {
+    if (isEngineError(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+function tellPull(report: VertexReporter, message: unknown): void {
+  const { id, status, progressDetail } = message as {
+    readonly id?: string;
+    readonly status?: string;
+    readonly progressDetail?: { readonly current?: number; readonly total?: number };
+  };
+  if (id === undefined || status === undefined || status.startsWith("Pulling from")) return;
+  const done = status === "Pull complete" || status === "Already exists";
+  report.status(id, progressDetail?.current ?? 0, progressDetail?.total ?? 0, done);
+}
+
+function explain(named: Named, canonical: string, error: unknown): unknown {
+  if (!isEngineError(error) || error.kind === "Cancelled") return error;
+  const text = messageOf(error);
+  if (/denied|unauthorized|authentication required/i.test(text))
+    return new EngineError(
+      "Forbidden",
+      `${canonical}: pull access denied, repository does not exist or may require authorization: ${text}`,
+      { cause: error },
+    );
+  if (error.kind === "NotFound" && !text.includes("no matching manifest"))
+    return new EngineError("NotFound", `${canonical}: not found`, { cause: error });
+  return text.includes(named.path) ? error : new EngineError(error.kind, `${canonical}: ${text}`, { cause: error });
+}
