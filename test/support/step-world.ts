@@ -44,6 +44,8 @@ export function inOwnNetwork(file: string): boolean {
       const child = spawnSync("nsenter", argv, { env, encoding: "utf8", maxBuffer: 1 << 26 });
       process.stdout.write(child.stdout);
       assert.equal(child.status, 0, child.stdout + child.stderr);
+      // A hook of the file that fails is told, and does not count for the status.
+      assert.doesNotMatch(child.stdout, /failing tests/);
     } finally {
       removeNamespace(name);
     }
@@ -76,7 +78,6 @@ export class StepWorld {
   readonly cgroupParent = `/gsteps-${process.pid}`;
   readonly dataRoot = join(this.dir, "data");
   readonly execRoot = join(this.dir, "exec");
-  readonly #mountsBefore = readMounts().length;
   store!: Store;
   snapshots!: Snapshotter;
   layers!: BuildLayers;
@@ -315,7 +316,6 @@ export class StepWorld {
     await removeCgroup(discoverCgroups(readMounts()), this.cgroupParent);
     rmSync(this.dir, { recursive: true, force: true });
     assert.deepEqual(left, []);
-    assert.equal(readMounts().length, this.#mountsBefore);
   }
 }
 

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { ContainerId } from "../../base/ids.ts";
-import { processesIn } from "../kernel/cgroups.ts";
+import { killCgroup, listCgroups, processesIn, removeCgroup } from "../kernel/cgroups.ts";
 import { readMounts } from "../kernel/mountinfo.ts";
 import { run } from "../kernel/run.ts";
 import type { Violation } from "./check.ts";
@@ -34,7 +34,7 @@ export async function checkOrphans(room: Room, shims: readonly ShimProcess[]): P
       },
     });
   }
-  violations.push(...checkStrangers(room));
+  violations.push(...checkStrangers(room), ...checkSteps(room));
   for (const id of ownCgroups(room)) {
     if (isNeeded(id)) continue;
     const pids = processesIn(room.hierarchies, `${room.deps.config.cgroupParent}/${id}`);
@@ -113,12 +113,38 @@ export function checkLoopDevices(room: Room): readonly Violation[] {
     });
 }
 
+/** Cgroups that builds' steps have, or had. */
+function stepCgroups(room: Room): readonly string[] {
+  const { cgroupParent } = room.deps.config;
+  const names = listCgroups(room.hierarchies, cgroupParent).filter((name) => /^step-[0-9a-f]{64}$/.test(name));
+  return names.map((name) => `${cgroupParent}/${name}`);
+}
+
+/** F2, F9: a step that no build of this daemon runs. */
+function checkSteps(room: Room): readonly Violation[] {
+  const running = room.deps.stepCgroups?.() ?? new Set();
+  return stepCgroups(room)
+    .filter((cgroup) => !running.has(cgroup))
+    .map((cgroup) => {
+      const pids = processesIn(room.hierarchies, cgroup);
+      return {
+        invariant: pids.length > 0 ? "F2" : "F9",
+        subject: cgroup,
+        detail: pids.length > 0 ? `processes ${pids.join(", ")} of no build` : "cgroup of no build",
+        repair: async () => {
+          await killCgroup(room.hierarchies, cgroup);
+          await removeCgroup(room.hierarchies, cgroup);
+        },
+      };
+    });
+}
+
 /** F2: processes in the engine's part of the cgroup tree that are in no container's cgroup; they are somebody's, and stay. */
 function checkStrangers(room: Room): readonly Violation[] {
   const { cgroupParent } = room.deps.config;
   const inContainers = new Set(
-    [...ownCgroups(room).map((id) => `${cgroupParent}/${id}`), ...askedCgroups(room)].flatMap((path) =>
-      processesIn(room.hierarchies, path),
+    [...ownCgroups(room).map((id) => `${cgroupParent}/${id}`), ...askedCgroups(room), ...stepCgroups(room)].flatMap(
+      (path) => processesIn(room.hierarchies, path),
     ),
   );
   const strangers = processesIn(room.hierarchies, cgroupParent).filter((pid) => !inContainers.has(pid));

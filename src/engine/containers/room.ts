@@ -54,6 +54,8 @@ export interface ContainersDeps {
   readonly paths: { readonly dataRoot: string; readonly execRoot: string };
   readonly config: ContainersConfig;
   readonly bootId: string;
+  /** Cgroups of builds' steps that run now; they are nobody's container and no orphans. */
+  readonly stepCgroups?: (() => ReadonlySet<string>) | undefined;
   readonly logger: Logger;
 }
 

@@ -1,6 +1,5 @@
 // The face of RUN: a step runs as a container does, in a shim, with the same profile, and leaves a layer. Cache mounts live here.
 
-import { EngineError } from "../../../base/errors.ts";
 import type { Logger } from "../../../base/log.ts";
 import type { ContainerId } from "../../../base/ids.ts";
 import type { Networks, NetworkUser } from "../../network/index.ts";
@@ -10,19 +9,6 @@ import type { Store } from "../../store/index.ts";
 import type { Snapshot } from "../solver/index.ts";
 import type { BuildLayers } from "../layers/index.ts";
 import type { OpRunner, ReclaimableStore } from "../solver/index.ts";
-
-/** A step that ended with a status other than 0. */
-export class StepFailed extends EngineError {
-  readonly exitCode: number;
-  /** The kept state before the step, to open a shell in; undefined when it is not kept. */
-  readonly stepId: string | undefined;
-
-  constructor(message: string, exitCode: number, stepId: string | undefined) {
-    super("Unknown", message);
-    this.exitCode = exitCode;
-    this.stepId = stepId;
-  }
-}
 
 /** A failed step whose tree is kept for a while. */
 export interface KeptStep {
@@ -70,5 +56,6 @@ export interface Exec {
   close(): Promise<void>;
 }
 
+export { StepFailed } from "./step-failed.ts";
 export { createExec } from "./exec.ts";
 export { endStaleSteps } from "./stale.ts";

@@ -1,6 +1,6 @@
 // What a step that did not succeed says, in BuildKit's words. Pure.
 
-import { StepFailed } from "./index.ts";
+import { StepFailed } from "./step-failed.ts";
 
 /** As Go's %q writes it. */
 function quote(text: string): string {
