@@ -49,6 +49,7 @@ export class EngineBuildCache implements BuildCache {
   #stored = { bytes: 0, until: Number.NEGATIVE_INFINITY };
   /** After the last collection, when what was in use did not go. */
   #isAboveQuota = false;
+  #isCollecting = false;
   #collecting: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -170,12 +171,13 @@ export class EngineBuildCache implements BuildCache {
     return this.#next;
   }
 
-  /** Whether a collection could do what the last one could not. */
-  get isAboveQuota(): boolean {
-    return this.#isAboveQuota;
+  /** Whether a collection could do what the last one could not, or the one that is under way cannot. */
+  get mayBeAboveQuota(): boolean {
+    return this.#isAboveQuota || this.#isCollecting || this.#left.size > 0;
   }
 
   async #collect(): Promise<void> {
+    this.#isCollecting = true;
     try {
       const quotaBytes = await this.#quotaBytes();
       if (this.#isFarBelow(quotaBytes)) return;
@@ -190,6 +192,8 @@ export class EngineBuildCache implements BuildCache {
       this.#isAboveQuota = afterBytes > quotaBytes || this.#left.size > 0;
     } catch (error) {
       this.#deps.logger.error("the build cache was not brought below its quota", { error: messageOf(error) });
+    } finally {
+      this.#isCollecting = false;
     }
   }
 

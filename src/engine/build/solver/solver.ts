@@ -44,7 +44,7 @@ class EngineSolver implements Solver {
         deps.records.flush().catch((error: unknown) => {
           deps.logger.warn("uses of the build cache were not written", { error: messageOf(error) });
         });
-        const mustGo = changed || cache.isAboveQuota;
+        const mustGo = changed || cache.mayBeAboveQuota;
         const collected = cache.collect();
         if (mustGo) await collected;
       },

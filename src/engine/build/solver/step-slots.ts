@@ -70,16 +70,3 @@ export function cancelled(): EngineError {
 export function throwIfAborted(signal: AbortSignal): void {
   if (signal.aborted) throw cancelled();
 }
-
-/** Resolves as the promise does, or is rejected at once when the signal aborts. */
-export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  throwIfAborted(signal);
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const leave = (): void => reject(cancelled());
-  signal.addEventListener("abort", leave, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener("abort", leave);
-  }
-}
