@@ -239,13 +239,14 @@ export class EngineBuildCache implements BuildCache {
   ): Promise<{ readonly ids: ReadonlySet<string>; readonly freedBytes: number }> {
     const { records, snapshots, store, logger } = this.#deps;
     using _ = await snapshots.lock();
-    // A build may have begun to use them: no await from here until they are forgotten.
+    await failpoint("build.prune.planned");
+    // A build may have begun to use them, and an image's record may be made again at once under the same id: no await from here
+    // until the commit is on its way.
     const ids = new Set(doomed.filter((id) => records.get(id) !== undefined && !records.isHeld(id)));
     const chains = [...ids].flatMap((id) => records.get(id)?.chain ?? []);
     const { changes, undo } = records.remove(ids);
     const layers = snapshots.planCollect(records.tops(), "builds");
     try {
-      await failpoint("build.prune.planned");
       if (changes.length + layers.changes.length > 0) await store.commit([...changes, ...layers.changes]);
     } catch (error) {
       undo();
