@@ -171,12 +171,10 @@ static void copy_children(struct level *level, unsigned int depth) {
 }
 
 // A directory's content into the directory `target`.
-static void copy_content(int root, const struct match *match) {
-  struct stat st, there;
+static void copy_content(int root, const struct match *match, bool new) {
+  struct stat st;
   struct level level = {.src = open_resolved(root, match->path, O_RDONLY | O_DIRECTORY), .dst = -1};
   if (level.src < 0 || fstat(level.src, &st) < 0) fail_path("open", match->path);
-  bool new = stat_resolved(destination_root, target, &there) < 0;
-  if (!new && !S_ISDIR(there.st_mode)) fail(EXIT_BAD_ARCHIVE, "cannot copy to non-directory: /%s", target);
   level.dst = make_directories(destination_root, target, 0755, ownership);
   *below = 0;
   copy_children(&level, 0);
@@ -258,11 +256,13 @@ static void copy_match(int root, const struct match *match, void *context) {
   size_t length = strlen(order->to);
   bool is_directory = length == 0 || order->to[length - 1] == '/' || (length > 1 && strcmp(order->to + length - 2, "/.") == 0);
   resolve_path(destination_root, order->to, true, to);
+  bool new = stat_resolved(destination_root, to, &there) < 0;
   if (is_directory) close(make_directories(destination_root, to, 0755, ownership));
   if (stat_resolved(root, match->path, &st) < 0) fail_path("look at", match->path);
   if (S_ISDIR(st.st_mode)) {
+    if (!new && !S_ISDIR(there.st_mode)) fail(EXIT_BAD_ARCHIVE, "cannot copy to non-directory: /%s", to);
     strcpy(target, to);
-    copy_content(root, match);
+    copy_content(root, match, new);
     return;
   }
   if (stat_resolved(destination_root, to, &there) == 0 && S_ISDIR(there.st_mode)) append_name(to, match->name);

@@ -13,7 +13,7 @@ import { createFiles, type Files } from "../../src/engine/build/files/index.ts";
 import type { FileAction, FileOp } from "../../src/engine/build/graph/index.ts";
 import { type BuildLayers, createBuildLayers } from "../../src/engine/build/layers/index.ts";
 import type { RunContext, Selector, Snapshot } from "../../src/engine/build/solver/index.ts";
-import { listTar, sourceDirectory } from "../support/build-tree.ts";
+import { byPath, listTar, sourceDirectory } from "../support/build-tree.ts";
 import { ImageRoom } from "../support/image-room.ts";
 import { packPath, unpackPath } from "../support/unpack-bench.ts";
 
@@ -49,7 +49,7 @@ const context = [
   "chmod 700 priv dir/sub; chmod 711 ex/d; chmod 750 ex/d/sub; touch ex/d/sub/f",
   "echo 1 > ex/hl1; ln ex/hl1 ex/hl2; mkfifo ex/fifo; ln -s d ex/ld; ln -s /etc/none ex/dangling; ln -s /out ex/abs",
   "echo 1 > deep/x/y/one.c; echo 2 > deep/x/two.c; echo 3 > deep/three.h",
-  "tar cf t.tar dir; gzip -k t.tar; xz -k t.tar; bzip2 -k t.tar; zstd -q t.tar; cp t.tar.gz plain-name; echo no > not.tar.gz",
+  "tar cf t.tar --mtime='2001-01-01 UTC' dir; gzip -k t.tar; xz -k t.tar; bzip2 -k t.tar; zstd -q t.tar; cp t.tar.gz plain-name; echo no > not.tar.gz",
   "find . -exec touch -h -d '2001-01-01 UTC' {} +",
 ].join("\n");
 
@@ -125,9 +125,7 @@ describe("file ops", () => {
 
   it("follows a source that is a link and keeps links inside", async () => {
     const [, ...wildcard] = await tree([copy("/l*", "/d/")]);
-    const expected = [...dirContent("d/"), `-rw-r--r-- 0/0 2 ${old} d/lfile`].sort((a, b) =>
-      (a.split(" ")[4] as string).localeCompare(b.split(" ")[4] as string, "C"),
-    );
+    const expected = [...dirContent("d/"), `-rw-r--r-- 0/0 2 ${old} d/lfile`].sort(byPath);
     assert.deepEqual(wildcard, expected);
   });
 
@@ -238,11 +236,7 @@ describe("file ops", () => {
   it("unpacks archives by content, and copies what is none", async () => {
     const expected = ["drwxr-xr-x 0/0 0 now s/", `drwxr-xr-x 0/0 0 ${old} s/dir/`, ...dirContent("s/dir/")];
     for (const name of ["t.tar", "t.tar.gz", "t.tar.xz", "t.tar.bz2", "t.tar.zst", "plain-name"])
-      assert.deepEqual(
-        (await tree([copy(`/${name}`, "/s", { unpack: "archives" })])).map((line) => line.replace("2026", "2026")),
-        expected.map((line) => line.replace(` ${old} s/dir/`, (text) => text)),
-        name,
-      );
+      assert.deepEqual(await tree([copy(`/${name}`, "/s", { unpack: "archives" })]), expected, name);
     const owned = await tree([copy("/t.tar", "/s/", { unpack: "archives", chown: "3:4" })]);
     assert.ok(owned.every((line) => line.includes(" 3/4 ")));
     assert.deepEqual(await tree([copy("/not.tar.gz", "/s/", { unpack: "archives" })]), [

@@ -61,9 +61,14 @@ export function listTar(tar: Uint8Array, since: number): readonly string[] {
     .split("\n")
     .slice(0, -1)
     .map((line) => {
-      const [, mode, owner, size, day, time, path] = /^(\S+) (\S+) +(\S+) (\S+) (\S+) (.*)$/.exec(line) ?? [];
+      const [, mode, owner, size, day, time, path] = /^(\S+) (\S+) +(\S+) (\S+) (\S+) +(.*)$/.exec(line) ?? [];
       const at = Date.parse(`${day}T${time}Z`);
       return `${mode} ${owner} ${size} ${at >= since - 2000 ? "now" : `${day}`} ${path}`;
     })
-    .sort((a, b) => (a.split(" ")[4] as string).localeCompare(b.split(" ")[4] as string, "C"));
+    .sort(byPath);
+}
+
+/** In order of the paths' bytes. */
+export function byPath(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a.split(" ")[4] as string), Buffer.from(b.split(" ")[4] as string));
 }
