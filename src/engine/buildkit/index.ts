@@ -4,8 +4,9 @@
 
 import type { Duplex } from "node:stream";
 import type { Logger } from "../../base/log.ts";
-import type { Builder } from "../build/index.ts";
+import type { Builder, ImageResolver } from "../build/index.ts";
 import type { BuildClient } from "../build/client.ts";
+import type { OpRunner, SourceOpKind } from "../build/solver/index.ts";
 import type { SourceDirectories } from "../build/sources/index.ts";
 
 export interface BuildkitDoor {
@@ -29,6 +30,12 @@ export interface BuildkitDeps {
   readonly engineId: string;
   /** For `--add-host x:host-gateway`. */
   hostGatewayIp(): string;
+  /** Bytes that the build cache may take, as `docker buildx inspect` shows them; 0, or nobody to ask: none are shown. */
+  quotaBytes?(): number;
+  /** For remote bake files: without these, definitions of git and http are refused. */
+  readonly runners?: Pick<Readonly<Record<SourceOpKind, OpRunner>>, "git" | "http">;
+  /** For clients that look at images themselves; refused without it. */
+  readonly resolveImage?: ImageResolver;
   readonly logger: Logger;
 }
 
