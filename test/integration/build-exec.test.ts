@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { PassThrough, Duplex } from "node:stream";
-import { StepFailed } from "../../src/engine/build/exec/index.ts";
+import { endStaleSteps, StepFailed } from "../../src/engine/build/exec/index.ts";
 import type { StepMount } from "../../src/engine/build/graph/index.ts";
 import { inOwnNetwork, StepWorld } from "../support/step-world.ts";
 
@@ -344,5 +344,38 @@ if (inOwnNetwork(import.meta.filename)) {
       Array.from({ length: 30 }, (_, n) => String(n)),
     );
     assert.deepEqual(world.remains(), []);
+  });
+
+  test("what a daemon that died left is ended by the next one: shims, processes, cgroups, mounts, directories", async () => {
+    const secret: StepMount = {
+      type: "secret",
+      id: "s",
+      target: "/s",
+      env: undefined,
+      required: true,
+      mode: 0o400,
+      uid: 0,
+      gid: 0,
+    };
+    const started = Promise.withResolvers<void>();
+    // Nobody will ever hear of its end: its daemon is "dead".
+    void world
+      .sh("echo runs; sleep 1000", {
+        network: "default",
+        mounts: [secret],
+        secrets: { s: "x" },
+        onLog: () => started.resolve(),
+      })
+      .catch(() => {});
+    await started.promise;
+    await world.shims.close();
+    assert.notDeepEqual(world.remains(), []);
+    await endStaleSteps(world.execRoot, world.dataRoot);
+    assert.deepEqual(world.remains(), []);
+    await endStaleSteps(world.execRoot, world.dataRoot);
+    await world.networks.close();
+    await world.store.close();
+    await world.start();
+    assert.equal((await world.sh("echo again", { network: "default" })).stdout, "again\n");
   });
 }

@@ -37,6 +37,6 @@ export class KeptSteps implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const stepId of [...this.#kept.keys()]) this.#drop(stepId);
+    for (const stepId of this.#kept.keys()) this.#drop(stepId);
   }
 }
