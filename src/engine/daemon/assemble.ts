@@ -20,7 +20,9 @@ import { createRuntimeSpecs, runtimeWarnings } from "../runtime/index.ts";
 import { createShims } from "../runtime/shim-shims.ts";
 import { createSnapshotter } from "../snapshots/index.ts";
 import { openStore, type Store } from "../store/index.ts";
-import { unbuiltBuilds } from "./builds.ts";
+import { endStaleSteps } from "../build/exec/index.ts";
+import { openCacheRecords } from "../build/solver/index.ts";
+import { type Builds, assembleBuilds } from "./builds.ts";
 import type { BuildInfo } from "./build-info.ts";
 import type { DaemonConfig } from "./config.ts";
 import { distributionConfig, transferLimits } from "./distribution-config.ts";
@@ -85,6 +87,13 @@ class Runtimes {
       );
     this.programs = programs;
     for (const warning of runtimeWarnings(chosen.kind, chosen.version)) this.#logger.warn(warning);
+  }
+
+  /** @throws InvalidParameter a reload has taken it away */
+  default(name: string): ContainersConfig["runtimes"][string] {
+    const runtime = this.configured[name];
+    if (runtime === undefined) throw new EngineError("InvalidParameter", `unknown or invalid runtime name: ${name}`);
+    return runtime;
   }
 
   get configured(): ContainersConfig["runtimes"] {
@@ -157,8 +166,9 @@ export async function assemble(
 
   // The rooms below ask containers/ who uses them; it is made last.
   const containersRef: { current?: Containers } = {};
+  const buildsRef: { current?: Builds } = {};
   const users: NetworkUsers = {
-    get: (id: ContainerId) => containersRef.current?.get(id),
+    get: (id: ContainerId) => containersRef.current?.get(id) ?? buildsRef.current?.exec.networkUser(id),
     running: () => containersRef.current?.running() ?? [],
   };
   const engineId = await readEngineId(store);
@@ -167,7 +177,8 @@ export async function assemble(
   shims.onRulesChange(() => networks.rulesChanged());
   const settingUp = networks.setUp();
   settingUp.catch(() => {});
-  const [content, snapshots] = await Promise.all([
+  await endStaleSteps(config.execRoot, config.dataRoot);
+  const [content, snapshots, records] = await Promise.all([
     createContentStore({ store, dataRoot: config.dataRoot }),
     createSnapshotter({
       store,
@@ -177,7 +188,9 @@ export async function assemble(
       packPath: programs.pack,
       maxLayerBytes: config.maxLayerBytes || undefined,
     }),
+    openCacheRecords({ store, logger }),
   ]);
+  snapshots.addRoots("builds", () => records.tops());
   const distribution = createDistribution({ config: () => distributionConfig(live.current, build.version), logger });
   stack.defer(() => distribution.close());
   const images = await createImages({
@@ -193,13 +206,14 @@ export async function assemble(
     transfers: () => transferLimits(live.current),
   });
   await settingUp;
+  const specs = createRuntimeSpecs();
   const containers = createContainers({
     store,
     images,
     snapshots,
     networks,
     shims,
-    specs: createRuntimeSpecs(),
+    specs,
     logs: createLogReader(),
     events,
     facts,
@@ -211,12 +225,42 @@ export async function assemble(
   containersRef.current = containers;
   await containers.restore();
   stack.defer(() => containers.shutdown());
+  const builds = await assembleBuilds({
+    store,
+    content,
+    snapshots,
+    images,
+    distribution,
+    records,
+    exec: {
+      networks,
+      shims,
+      specs,
+      facts,
+      paths: { dataRoot: config.dataRoot, execRoot: config.execRoot },
+      config: {
+        cgroupParent: config.cgroupParent,
+        shmSizeBytes: config.defaultShmSizeBytes,
+        ulimits: Object.values(config.defaultUlimits),
+        runtime: () => runtimes.default(live.current.defaultRuntime),
+      },
+    },
+    programs,
+    dataRoot: config.dataRoot,
+    engineId,
+    engineVersion: build.version,
+    config: () => live.current.builder,
+    hostGatewayIp: () => networks.hostGateways.join(","),
+    logger,
+  });
+  buildsRef.current = builds;
+  stack.defer(() => builds.close());
   await loadEmbeddedImage(config.embeddedImage ?? programs.embeddedImage, images, logger);
 
   const rooms = { store, images, networks, containers, events };
   const system = createSystem({ live, build, facts, init, engineId, rooms, runtimes: () => runtimes.programs });
   return {
-    engine: { containers, execs: containers.execs, images, networks, build: unbuiltBuilds(), events, system },
+    engine: { containers, execs: containers.execs, images, networks, build: builds.port, events, system },
     events,
     engineId,
     reprobe: () => runtimes.probe(),

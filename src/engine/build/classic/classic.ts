@@ -22,8 +22,8 @@ export interface ClassicDeps {
   readonly builder: Builder;
   /** A session that the client opened on another connection. @throws NotFound */
   session(id: string, signal: AbortSignal): Promise<BuildClient>;
-  /** Events as BuildKit's StatusResponse, serialized. */
-  renderTrace(events: readonly BuildEvent[]): Uint8Array;
+  /** Events as BuildKit's StatusResponses, serialized. */
+  renderTraces(events: readonly BuildEvent[]): readonly Uint8Array[];
   readonly dataRoot: string;
   readonly unpackPath: string;
 }
@@ -113,7 +113,9 @@ export class ClassicDoor {
     const until = new AbortController();
     for await (const events of job.progress.subscribe(until.signal)) {
       if (renderer !== undefined) for (const event of events) renderer.event(event);
-      else tell({ id: "moby.buildkit.trace", aux: Buffer.from(this.#deps.renderTrace(events)).toString("base64") });
+      else
+        for (const trace of this.#deps.renderTraces(events))
+          tell({ id: "moby.buildkit.trace", aux: Buffer.from(trace).toString("base64") });
     }
   }
 
