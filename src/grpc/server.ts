@@ -133,9 +133,12 @@ export function serveGrpc(
   session.on("stream", (stream: ServerHttp2Stream, headers, _flags, raw: string[]) => {
     stream.on("error", (error) => logger.debug("gRPC call failed", { error: messageOf(error) }));
     if (!(headers["content-type"] ?? "").startsWith("application/grpc")) {
-      stream.resume();
-      stream.respond({ ":status": 415, "content-type": "application/json" });
-      stream.end(`${JSON.stringify({ message: "over HTTP/2 this socket serves gRPC alone: use HTTP/1.1" })}\n`);
+      refuse(stream, 415, "over HTTP/2 this socket serves gRPC alone: use HTTP/1.1");
+      return;
+    }
+    // No browser speaks HTTP/2 to this socket; what claims to come from a page is refused all the same.
+    if (headers["origin"] !== undefined || headers["sec-fetch-site"] !== undefined) {
+      refuse(stream, 403, "requests of web pages are not allowed");
       return;
     }
     const cancel = new AbortController();
@@ -149,6 +152,12 @@ export function serveGrpc(
       session.destroy();
     },
   };
+}
+
+function refuse(stream: ServerHttp2Stream, status: number, why: string): void {
+  stream.resume();
+  stream.respond({ ":status": status, "content-type": "application/json" });
+  stream.end(`${JSON.stringify({ message: why })}\n`);
 }
 
 async function serveCall(

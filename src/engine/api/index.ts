@@ -2,6 +2,7 @@
 
 import type { Server, Socket } from "node:net";
 import { type Logger, silentLogger } from "../../base/log.ts";
+import { grpcRoutes } from "./build/grpc.ts";
 import { buildRoutes } from "./build/routes.ts";
 import { containerRoutes } from "./containers/routes.ts";
 import { eventRoutes } from "./events/routes.ts";
@@ -67,6 +68,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...diskUsageRoutes(engine),
     ...pruneAbsentRoutes(),
     ...buildRoutes(engine),
+    ...grpcRoutes(engine),
     ...networkRoutes(engine),
     ...connectRoutes(engine),
   ]);
@@ -81,6 +83,7 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     hostNames: options.hostNames ?? [],
     origins: options.origins ?? [],
     maxConnections: options.maxConnections ?? 1_024,
+    serveHttp2: (connection) => engine.build.serveGrpc(connection),
     headersTimeoutMs: options.headersTimeoutMs ?? 30_000,
   });
 }

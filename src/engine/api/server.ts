@@ -7,6 +7,7 @@ import { Server as TlsServer } from "node:tls";
 import type { Duplex } from "node:stream";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
+import { serveUntilGone } from "./build/grpc.ts";
 import type { Exchange, Reply, ReplyHeaders } from "./exchange.ts";
 import { probeWhenEnded } from "./liveness.ts";
 import { Query, unescapePath } from "./query.ts";
@@ -22,7 +23,9 @@ const keepAliveMs = 600_000;
 /** Idle time after which the kernel asks whether a TCP peer is still there. */
 const tcpKeepAliveMs = 30_000;
 const turnedAwayLingerMs = 1_000;
-const upgradablePath = /\/(?:containers\/.+\/attach(?:\/ws)?|exec\/.+\/start)(?:\?|$)/;
+const upgradablePath = /\/(?:containers\/.+\/attach(?:\/ws)?|exec\/.+\/start|grpc|session)(?:\?|$)/;
+/** With which HTTP/2 begins. Source: RFC 9113, section 3.4. */
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 export interface HttpOptions extends SurfaceOptions {
   readonly commonHeaders: ReplyHeaders;
@@ -30,6 +33,8 @@ export interface HttpOptions extends SurfaceOptions {
   readonly headersTimeoutMs: number;
   /** More connections than these are turned away with 503. */
   readonly maxConnections: number;
+  /** Takes over connections whose clients speak HTTP/2 from their first byte. */
+  serveHttp2(connection: Duplex): void;
 }
 
 interface Connection {
@@ -220,7 +225,31 @@ export class HttpServer {
     else if (!request.socket.destroyed) request.socket.destroy();
   }
 
-  #onClientError(error: Error & { readonly code?: string }, socket: Duplex): void {
+  /**
+   * node:http's parser stops at HTTP/2's preface: then the connection is handed over with everything that came. Nobody pays for
+   * looking but those who speak it.
+   */
+  #serveHttp2(socket: Socket, early: Buffer): void {
+    for (const event of ["data", "end", "drain", "timeout", "error"]) socket.removeAllListeners(event);
+    socket.on("data", ignore);
+    socket.off("data", ignore);
+    socket.on("error", ignore);
+    socket.setTimeout(0);
+    socket.pause();
+    socket.unshift(early);
+    const hungUp = new AbortController();
+    const done = this.#occupy(socket, hungUp);
+    void serveUntilGone(socket, (connection) => this.#options.serveHttp2(connection), this.#draining.signal)
+      .catch((error: unknown) => this.#options.log.debug("HTTP/2 connection failed", { error: messageOf(error) }))
+      .finally(done);
+  }
+
+  #onClientError(error: Error & { readonly code?: string; readonly rawPacket?: Buffer }, socket: Duplex): void {
+    const { rawPacket } = error;
+    if (rawPacket?.toString("latin1", 0, http2Preface.length) === http2Preface && !this.#draining.signal.aborted) {
+      this.#serveHttp2(socket as Socket, rawPacket);
+      return;
+    }
     this.#options.log.debug("malformed request", { error: messageOf(error) });
     if (!socket.writable || (this.#connections.get(socket as Socket)?.busy ?? 0) > 0) {
       socket.destroy();
@@ -250,6 +279,8 @@ function cleanPath(path: string): string {
   }
   return `/${segments.join("/")}${path.endsWith("/") && segments.length > 0 ? "/" : ""}`;
 }
+
+function ignore(): void {}
 
 const reasons: Readonly<Record<number, string>> = {
   400: "Bad Request",

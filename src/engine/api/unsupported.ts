@@ -5,7 +5,6 @@ import { type Method, type Route, route } from "./router.ts";
 
 /** [method, pattern, what it is, what to do]. */
 const operations: readonly (readonly [Method, string, string, string])[] = [
-  ["POST", "/session", "a build session", "build the image elsewhere and bring it with docker load"],
   ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
   ["GET", "/containers/{id}/stats", "stats", "read the container's cgroup, or use docker top"],
   ["POST", "/containers/{id}/update", "update", "create the container anew with the other limits"],
