@@ -142,3 +142,49 @@ test("an own network: fields of an interface follow its name, lists are one fiel
     "ports=tcp :: 8080 fd00::2 80\n",
   ]);
 });
+
+test("a step's views are groups of fields, each beginning with its name", () => {
+  const step = {
+    stubs: "/stubs",
+    cwd: "/work",
+    views: [
+      {
+        name: "0",
+        tree: { kind: "layers", lower: ["/l/2", "/l/1"], writable: { upper: "/u0", work: "/w0" } },
+        source: "a/b",
+        target: "/t",
+        readonly: false,
+      },
+      {
+        name: "1",
+        tree: { kind: "path", path: "/sock", isSocket: true },
+        source: undefined,
+        target: undefined,
+        readonly: true,
+      },
+      { name: "2", tree: { kind: "tmpfs", sizeBytes: 0 }, source: undefined, target: "/tmp", readonly: false },
+    ],
+  } as const;
+  const wanted = new Set(["stubs", "cwd"]);
+  const fields = spawnFields({ ...options, step })
+    .filter(([key, value]) => value !== undefined && (key.startsWith("view") || wanted.has(key)))
+    .map(([key, value]) => `${key}=${value}`);
+  assert.deepEqual(fields, [
+    "stubs=/stubs",
+    "cwd=/work",
+    "view=0",
+    "view.source=a/b",
+    "view.target=/t",
+    "view.lower=/l/2",
+    "view.lower=/l/1",
+    "view.upper=/u0",
+    "view.work=/w0",
+    "view=1",
+    "view.ro=1",
+    "view.path=/sock",
+    "view.socket=1",
+    "view=2",
+    "view.target=/tmp",
+    "view.tmpfs=0",
+  ]);
+});
