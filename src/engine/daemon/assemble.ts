@@ -257,7 +257,7 @@ export async function assemble(
   stack.defer(() => builds.close());
   await loadEmbeddedImage(config.embeddedImage ?? programs.embeddedImage, images, logger);
 
-  const rooms = { store, images, networks, containers, events };
+  const rooms = { store, images, networks, containers, events, buildCache: builds.builder.cache };
   const system = createSystem({ live, build, facts, init, engineId, rooms, runtimes: () => runtimes.programs });
   return {
     engine: { containers, execs: containers.execs, images, networks, build: builds.port, events, system },

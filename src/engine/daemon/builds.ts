@@ -2,6 +2,7 @@
 
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Distribution } from "../../distribution/index.ts";
 import { hostArchitecture } from "../../spec/oci/platform.ts";
@@ -14,7 +15,7 @@ import { createExporters } from "../build/export/index.ts";
 import { createFiles } from "../build/files/index.ts";
 import { type Builder, createBuilder } from "../build/index.ts";
 import { createBuildLayers } from "../build/layers/index.ts";
-import { type CacheRecords, createSolver, parseGcPolicy } from "../build/solver/index.ts";
+import { type CacheRecords, createSolver, parseGcPolicy, type PruneCacheOptions } from "../build/solver/index.ts";
 import { createSources } from "../build/sources/index.ts";
 import { StatusResponse } from "../../spec/buildkit/control.ts";
 import { createBuildkitDoor } from "../buildkit/index.ts";
@@ -25,6 +26,8 @@ import type { Snapshotter } from "../snapshots/index.ts";
 import type { Store } from "../store/index.ts";
 import type { BuilderConfig } from "./builder-config.ts";
 import type { Programs } from "./programs.ts";
+
+const collectEveryMs = 600_000;
 
 export interface BuildsDeps {
   readonly store: Store;
@@ -130,14 +133,37 @@ export async function assembleBuilds(deps: BuildsDeps): Promise<Builds> {
     dataRoot,
     unpackPath,
   });
+  const collecting = collectByRules(builder, () => parseGcPolicy(deps.config().gc, diskBytes(dataRoot)).rules, logger);
   return {
     port: portOf(builder, classic, door),
     builder,
     exec,
     close: async () => {
+      collecting[Symbol.dispose]();
       await builder.close();
       await door.close();
       await exec.close();
+    },
+  };
+}
+
+/** The rules of the configuration, now and then; what the quota does happens with every step. */
+function collectByRules(builder: Builder, rules: () => readonly PruneCacheOptions[], logger: Logger): Disposable {
+  const stop = new AbortController();
+  const collect = async (): Promise<void> => {
+    for (const rule of rules()) {
+      const { removed, freedBytes } = await builder.cache.prune(rule, stop.signal);
+      if (removed.length > 0) logger.info("build cache collected", { records: removed.length, bytes: freedBytes });
+    }
+  };
+  const timer = setInterval(() => {
+    collect().catch((error: unknown) => logger.error("build cache not collected", { error: messageOf(error) }));
+  }, collectEveryMs);
+  timer.unref();
+  return {
+    [Symbol.dispose]: () => {
+      clearInterval(timer);
+      stop.abort();
     },
   };
 }

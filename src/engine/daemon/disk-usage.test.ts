@@ -25,8 +25,33 @@ function slowRooms() {
       },
     },
   };
-  return { calls, gate, measure: createDiskMeter(rooms) };
+  return { calls, gate, measure: createDiskMeter({ ...rooms, buildCache: { entries: async () => [entry] } }) };
 }
+
+const entry = {
+  id: "r1",
+  parents: ["r0"],
+  type: "regular",
+  description: "[1/2] RUN make",
+  inUse: false,
+  shared: true,
+  sizeBytes: 5,
+  createdAt: "2026-01-01T00:00:00Z",
+  lastUsedAt: undefined,
+  usageCount: 2,
+} as const;
+const shown = {
+  ID: "r1",
+  Parents: ["r0"],
+  Type: "regular",
+  Description: "[1/2] RUN make",
+  InUse: false,
+  Shared: true,
+  Size: 5,
+  CreatedAt: "2026-01-01T00:00:00Z",
+  LastUsedAt: null,
+  UsageCount: 2,
+};
 
 test("those who ask while it is being measured share one measurement; the next one measures anew", async () => {
   const { calls, gate, measure } = slowRooms();
@@ -38,7 +63,7 @@ test("those who ask while it is being measured share one measurement; the next o
     Images: [],
     Containers: [],
     Volumes: [],
-    BuildCache: [],
+    BuildCache: [shown],
     LayersReclaimable: 4,
     Content: content,
   };

@@ -1,6 +1,7 @@
 // The system port of the API: info, version and check, out of all rooms.
 
 import type { CheckFinding, SystemPort } from "../api/ports.ts";
+import type { BuildCache } from "../build/solver/index.ts";
 import type { Containers } from "../containers/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Images } from "../images/index.ts";
@@ -28,13 +29,14 @@ export interface SystemDeps {
     readonly networks: Networks;
     readonly containers: Containers;
     readonly events: Events;
+    readonly buildCache: BuildCache;
   };
   runtimes(): readonly RuntimeProgram[];
 }
 
 /** Every room's look at its invariants, in the order in which repairs build upon each other. */
 function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
-  const { store, images, networks, containers } = rooms;
+  const { store, images, networks, containers, buildCache } = rooms;
   const { dataRoot, execRoot, hosts } = live.current;
   const sockets = hosts.filter((host) => host.startsWith("unix://")).map((host) => host.slice("unix://".length));
   const checkStore = async (): Promise<readonly CheckFinding[]> =>
@@ -44,6 +46,7 @@ function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
     (repair) => containers.check({ repair }),
     (repair) => networks.check(new Set(containers.running().map(({ id }) => id)), { repair }),
     (repair) => images.check({ repair }),
+    async (repair) => (await buildCache.check(repair)).map((finding) => ({ invariant: "F10", ...finding })),
     (repair) => Promise.try(() => checkPermissions(permissionTable({ dataRoot, execRoot, sockets }), repair)),
   ];
 }
