@@ -220,6 +220,7 @@ export async function assemble(
     paths: { dataRoot: config.dataRoot, execRoot: config.execRoot },
     config: containersConfig(live, runtimes, init?.path),
     bootId: readBootId(),
+    stepCgroups: () => buildsRef.current?.exec.runningCgroups() ?? new Set(),
     logger,
   });
   containersRef.current = containers;
