@@ -33,9 +33,11 @@ export class PlainDisplay implements BuildDisplay {
   }
 
   show(status: BuildStatus): void {
-    for (const vertex of status.vertexes) this.#vertex(vertex);
+    for (const vertex of status.vertexes) this.#open(vertex);
     for (const task of status.tasks) this.#task(task);
     for (const { vertex, atNs, data } of status.logs) this.#log(vertex, atNs, data);
+    // What came along with its end was said before it.
+    for (const vertex of status.vertexes) this.#close(vertex);
     this.#flush();
   }
 
@@ -45,7 +47,7 @@ export class PlainDisplay implements BuildDisplay {
     for (const lane of this.#lanes.values()) if (lane.pending.length > 0) this.#speak(lane);
   }
 
-  #vertex(vertex: VertexStatus): void {
+  #open(vertex: VertexStatus): void {
     let lane = this.#lanes.get(vertex.digest);
     if (lane === undefined) {
       if (vertex.startedNs === undefined && !vertex.cached) return;
@@ -62,7 +64,11 @@ export class PlainDisplay implements BuildDisplay {
       lane.pending.push(escapeControls(vertex.name));
     }
     lane.vertex = vertex;
-    if (lane.closed || vertex.completedNs === undefined) return;
+  }
+
+  #close(vertex: VertexStatus): void {
+    const lane = this.#lanes.get(vertex.digest);
+    if (lane === undefined || lane.closed || vertex.completedNs === undefined) return;
     lane.closed = true;
     if (lane.partial !== "") lane.pending.push(lane.partial);
     lane.partial = "";
