@@ -36,7 +36,7 @@ export async function pruneCache(
   signal: AbortSignal,
 ): Promise<readonly CacheEntry[]> {
   const filters = new Map<string, readonly string[]>();
-  if (request.filter.length > 0) {
+  if (request.filter.some((filter) => filter !== "")) {
     const matches = parseCacheFilters(request.filter);
     const ids = (await cache.entries()).filter(matches).map(({ id }) => id);
     if (ids.length === 0) return [];
@@ -60,7 +60,7 @@ type Condition = (entry: CacheEntry) => boolean;
 
 /** @throws InvalidParameter a filter that cannot be read, or is about something that entries do not have */
 export function parseCacheFilters(filters: readonly string[]): Condition {
-  const alternatives = filters.map((filter) => filter.split(",").map(parseCondition));
+  const alternatives = filters.filter((filter) => filter !== "").map((filter) => filter.split(",").map(parseCondition));
   return (entry) => alternatives.length === 0 || alternatives.some((all) => all.every((condition) => condition(entry)));
 }
 

@@ -19,7 +19,8 @@ export type ParsedDefinition =
 /** A graph of one source that names a result. */
 export function renderResultDefinition(id: string): MessageInit<typeof Definition> {
   const op = Op.encode({ source: { identifier: resultScheme + id } });
-  return { def: [op, Op.encode({ inputs: [{ digest: digest(op), index: 0 }] })] };
+  const terminal = Op.encode({ inputs: [{ digest: digest(op), index: 0 }] });
+  return { def: [op, terminal], metadata: { [digest(op)]: {}, [digest(terminal)]: {} } };
 }
 
 /** @throws NotImplemented LLB that is neither; InvalidParameter malformed */

@@ -17,7 +17,9 @@ export function grpcFailure(error: unknown, failureOf: Builder["failureOf"]): Gr
     details.push(sourceDetail(filename, source, ranges.map(errorRange)));
   }
   if (failure.stepId !== undefined) details.push(stepDetail(failure.stepId));
-  const code = isEngineError(error) ? grpcErrorOf(error).code : codes.unknown;
+  // buildx writes any other code in front of the text.
+  const ended = isEngineError(error, "Cancelled") || isEngineError(error, "Deadline");
+  const code = ended ? grpcErrorOf(error).code : codes.unknown;
   return new GrpcError(code, failure.message, { details, cause: error });
 }
 

@@ -74,7 +74,7 @@ type Condition = (record: BuildRecord) => boolean;
 
 /** Conditions in one filter all hold, of several filters one does. @throws InvalidParameter one that cannot be read */
 export function parseHistoryFilters(filters: readonly string[]): Condition {
-  const alternatives = filters.map((filter) => filter.split(",").map(parseCondition));
+  const alternatives = filters.filter((filter) => filter !== "").map((filter) => filter.split(",").map(parseCondition));
   return (record) =>
     alternatives.length === 0 || alternatives.some((all) => all.every((condition) => condition(record)));
 }

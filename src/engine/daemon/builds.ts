@@ -124,6 +124,8 @@ export async function assembleBuilds(deps: BuildsDeps): Promise<Builds> {
     engineId: deps.engineId,
     hostGatewayIp: () => deps.hostGatewayIp(),
     quotaBytes,
+    runners: sources.runners,
+    resolveImage: sources.resolver,
     logger,
   });
   const classic = new ClassicDoor({

@@ -2,10 +2,12 @@
 // Source: BuildKit's API, package pb.
 
 import {
+  bool,
   bytes,
   field,
   int,
   mapOf,
+  mapOfMessages,
   message,
   nested,
   optional,
@@ -32,8 +34,10 @@ export const SourceInfo = message("pb.SourceInfo", {
   language: field(4, string),
 });
 
+/** What is said of an op beside its definition; nothing of it is read. */
+export const OpMetadata = message("pb.OpMetadata", { ignore_cache: field(1, bool) });
 /** A graph: each op's bytes, inputs before those who need them; the last one names the result as its only input. */
-export const Definition = message("pb.Definition", { def: repeated(1, bytes) });
+export const Definition = message("pb.Definition", { def: repeated(1, bytes), metadata: mapOfMessages(2, OpMetadata) });
 
 /** Output `index` of the op whose bytes have that digest. */
 export const Input = message("pb.Input", { digest: field(1, string), index: field(2, int) });
