@@ -6,6 +6,7 @@ import { EngineError } from "../../base/errors.ts";
 import { silentLogger } from "../../base/log.ts";
 import { connectGrpc, type GrpcClient, GrpcError } from "../../grpc/index.ts";
 import { Control } from "../../spec/buildkit/control.ts";
+import { Content } from "../../spec/buildkit/content.ts";
 import { LLBBridge } from "../../spec/buildkit/gateway.ts";
 import { Health } from "../../spec/buildkit/health.ts";
 import type { ImageDraft } from "../build/graph/index.ts";
@@ -39,7 +40,12 @@ class FakeBuilder {
         stepId: undefined,
         lastOutput: "",
       }),
-      history: { get: () => undefined, list: () => [], events: notRecorded },
+      history: {
+        get: () => undefined,
+        list: () => [],
+        events: notRecorded,
+        attachment: async () => Buffer.from("0123456789"),
+      },
       cache: { entries: async () => [] },
     } as unknown as Builder;
   }
@@ -267,6 +273,18 @@ test("what there is not is refused by its name", async (t) => {
     await assert.rejects(client.unary(Control.methods.Solve, request, {}, never), { message });
   await assert.rejects(client.unary(LLBBridge.methods.Ping, {}, {}, never), { message: /no buildid found/ });
   await assert.rejects(client.unary(LLBBridge.methods.NewContainer, {}, {}, never), { kind: "NotImplemented" });
+});
+
+test("what a build recorded is read in part or as a whole", async (t) => {
+  const { client } = open(t, new FakeBuilder());
+  const read = async (offset: number, size: number): Promise<string> => {
+    const parts = await Array.fromAsync(client.serverStream(Content.methods.Read, { digest, offset, size }, {}, never));
+    return Buffer.concat(parts.map(({ data }) => data)).toString();
+  };
+  assert.equal(await read(0, 0), "0123456789");
+  assert.equal(await read(2, 3), "234");
+  await assert.rejects(read(11, 0), { code: 11 });
+  assert.equal((await client.unary(Content.methods.Info, { digest }, {}, never)).info?.size, 10);
 });
 
 test("the worker, the version and health are told", async (t) => {

@@ -2,6 +2,7 @@
 
 import { implement, type GrpcConnection, serveGrpc } from "../../grpc/index.ts";
 import { Health, servingStatuses } from "../../spec/buildkit/health.ts";
+import { createAttachments } from "./attachments.ts";
 import { createBridge } from "./bridge.ts";
 import { createControl } from "./control.ts";
 import type { BuildkitDeps, BuildkitDoor } from "./index.ts";
@@ -16,6 +17,7 @@ export function createBuildkitDoor(deps: BuildkitDeps): BuildkitDoor {
   const services = [
     createControl(deps, sessions, solves, (connection, headers) => sessions.accept(connection, headers)),
     createBridge(deps, solves),
+    createAttachments(deps.builder.history),
     health,
   ];
   const connections = new Set<GrpcConnection>();
