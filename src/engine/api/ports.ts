@@ -396,6 +396,9 @@ export interface BuildImageRequest {
   readonly quiet: boolean;
   readonly noCache: boolean;
   readonly pull: boolean;
+  /** Whether the output says that a step's container was removed: after its end, and after its failure. Nothing is kept anyway. */
+  readonly remove: boolean;
+  readonly forceRemove: boolean;
   readonly memory: number;
   readonly memorySwap: number;
   readonly cpuShares: number;
@@ -441,7 +444,7 @@ export interface BuildPort {
    * @param body the request's; may still be arriving while messages are told
    */
   build(request: BuildImageRequest, body: Readable, signal: AbortSignal): AsyncIterable<ProgressMessage>;
-  /** @throws NotFound no build of that id */
+  /** A build that does not run is no error: it may have ended at this moment. */
   cancel(buildId: string): Promise<void>;
   prune(
     request: PruneBuildCacheRequest,

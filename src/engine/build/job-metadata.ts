@@ -2,8 +2,9 @@
 
 import { renderPlatform } from "../../spec/oci/platform.ts";
 import { type Dockerfile, DockerfileError } from "./dockerfile/index.ts";
-import type { ImageDraft } from "./graph/index.ts";
+import type { ImageDraft, Lowered } from "./graph/index.ts";
 import type { FrontendRequest } from "./index.ts";
+import type { PlannedStep } from "./progress.ts";
 
 /** SOURCE_DATE_EPOCH: of the request, or an ARG in front of the first FROM. */
 export function epochOf(request: FrontendRequest, dockerfile: Dockerfile): number | undefined {
@@ -20,6 +21,14 @@ export function epochOf(request: FrontendRequest, dockerfile: Dockerfile): numbe
       given !== undefined || declared === undefined ? [] : [declared.range],
     );
   return Number(text);
+}
+
+/** The instructions as they are told, with the ids of base images. */
+export function plannedSteps({ steps, graph }: Lowered): readonly PlannedStep[] {
+  return steps.map((step) => {
+    const op = step.vertex === undefined ? undefined : graph.vertices.get(step.vertex)?.op;
+    return op?.kind === "image" ? { ...step, imageId: op.imageId } : step;
+  });
 }
 
 /** What BuildKit's frontend returns beside the trees. */

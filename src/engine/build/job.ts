@@ -22,13 +22,13 @@ import {
   renameDirectories,
 } from "./graph/index.ts";
 import type { BuilderDeps, BuildJob, FrontendRequest, FrontendResult, OpenJobRequest } from "./index.ts";
-import { answerResult, describeAnswer, lintAnswer, outlineAnswer, targetsAnswer } from "./job-answers.ts";
+import { answerResult, describeAnswer, lintAnswer, outlineAnswer, targetsAnswer, unparsedAnswer } from "./job-answers.ts";
 import { foreignDirectory, routingClient } from "./job-client.ts";
 import { type PreparedContext, prepareContext } from "./job-context.ts";
 import { type Definition, loadDefinition, loadIgnoreFile } from "./job-definition.ts";
 import { finishImage } from "./job-draft.ts";
 import { resolveImages } from "./job-images.ts";
-import { epochOf, imageMetadata } from "./job-metadata.ts";
+import { epochOf, imageMetadata, plannedSteps } from "./job-metadata.ts";
 import { refuseWarnings, tellWarnings, warningsOf } from "./job-lint.ts";
 import { materialsOf, recordedRequest } from "./job-provenance.ts";
 import { createBuildProgress, type ProgressLog } from "./progress-log.ts";
@@ -178,7 +178,7 @@ export class Job implements BuildJob {
       images.map(({ platform }) => platform),
     );
     this.#checkEntitlements(graph);
-    this.progress.emit({ kind: "plan", steps: lowered.steps });
+    this.progress.emit({ kind: "plan", steps: plannedSteps(lowered) });
     const context = this.#context(epoch);
     if (request.cacheImports.length > 0)
       await this.#deps.caches.import(request.cacheImports, context, this.#deps.solver.cache, this.signal);
@@ -319,7 +319,12 @@ export class Job implements BuildJob {
     question: NonNullable<FrontendRequest["subrequest"]>,
   ): Promise<FrontendResult> {
     if (question === "describe") return answerResult(describeAnswer());
-    const { dockerfile, options, definition } = await this.#parse(request);
+    const parsed = await this.#parse(request).catch((error: unknown) => {
+      if (question !== "lint") throw error;
+      return unparsedAnswer(error);
+    });
+    if ("text" in parsed) return answerResult(parsed);
+    const { dockerfile, options, definition } = parsed;
     if (question === "targets") return answerResult(targetsAnswer(dockerfile));
     if (question === "outline") return answerResult(outlineAnswer(dockerfile, options));
     const ignored = await this.#withIgnored(options, definition);

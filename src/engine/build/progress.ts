@@ -23,6 +23,8 @@ export interface PlannedStep {
   readonly instruction: string;
   /** The vertex that carries it out; undefined where it only changes the image's configuration. */
   readonly vertex: string | undefined;
+  /** Of an instruction that names an image: its id. */
+  readonly imageId?: string;
 }
 
 export type BuildEvent =

@@ -58,10 +58,12 @@ test("POST /grpc and /session change to HTTP/2, with and without a version, and 
     assert.equal(got, switching, path);
     const [first] = taken;
     assert.equal(first?.kind, path.endsWith("grpc") ? "grpc" : "session");
-    const chunk: unknown =
-      first?.connection.read() ?? (await once(first?.connection as Duplex, "readable"), first?.connection.read());
+    assert.ok(first !== undefined);
+    const early: unknown = first.connection.read();
+    if (early === null) await once(first.connection, "readable");
+    const chunk: unknown = early ?? first.connection.read();
     assert.equal(String(chunk), "EARLY");
-    if (first?.kind === "session") {
+    if (first.kind === "session") {
       assert.equal(first.headers["x-docker-expose-session-uuid"], "abc");
       assert.equal(first.headers["x-docker-expose-session-grpc-method"], "/a/B, /a/C");
     }

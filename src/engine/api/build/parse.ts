@@ -23,6 +23,8 @@ export function parseBuildRequest(exchange: Exchange): BuildImageRequest {
     quiet: query.bool("q"),
     noCache: query.bool("nocache"),
     pull: query.bool("pull"),
+    remove: !query.has("rm") || query.bool("rm"),
+    forceRemove: query.bool("forcerm"),
     memory: query.int("memory") ?? 0,
     memorySwap: query.int("memswap") ?? 0,
     cpuShares: query.int("cpushares") ?? 0,
@@ -57,12 +59,21 @@ function checkTag(tag: string): void {
 function parseVersion(text: string): "1" | "2" {
   if (text === "" || text === "1") return "1";
   if (text === "2") return "2";
-  throw new EngineError("InvalidParameter", `invalid builder version ${JSON.stringify(text)}: use 1 or 2`);
+  throw new EngineError("InvalidParameter", `invalid version ${JSON.stringify(text)}: use 1 or 2`);
 }
+
+/** How dockerd calls a parameter in its complaints. */
+const faults: Readonly<Record<string, string>> = {
+  buildargs: "error reading build args",
+  labels: "error reading labels",
+  cachefrom: "error reading cache-from",
+  ulimits: "error reading ulimit settings",
+  outputs: "invalid outputs specified",
+};
 
 function member(query: Query, name: string): JsonValue | undefined {
   const text = query.text(name);
-  return text === "" ? undefined : parseJson(text, `error reading ${name}: `);
+  return text === "" ? undefined : parseJson(text, `${faults[name] ?? name}: `);
 }
 
 /** An object whose members are texts; null stands for "no value" where it is allowed. */
@@ -125,5 +136,5 @@ function parseOutputs(query: Query): BuildImageRequest["outputs"] {
 }
 
 function malformed(name: string, wanted: string): EngineError {
-  return new EngineError("InvalidParameter", `error reading ${name}: it is not ${wanted}`);
+  return new EngineError("InvalidParameter", `${faults[name] ?? name}: it is not ${wanted}`);
 }

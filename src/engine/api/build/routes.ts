@@ -22,7 +22,7 @@ export function buildRoutes(engine: Engine): readonly Route[] {
       const id = exchange.query.text("id");
       if (id === "") throw new EngineError("InvalidParameter", "build ID not provided");
       await build.cancel(id);
-      sendEmpty(exchange, 204);
+      sendEmpty(exchange, 200);
     }),
     route("POST", "/build/prune", (exchange) => prune(exchange, engine)),
   ];

@@ -2,7 +2,6 @@
 // version=2 is BuildKit through this endpoint: files come from a session, progress goes out as BuildKit's traces.
 
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import type { Readable } from "node:stream";
 import { EngineError } from "../../../base/errors.ts";
 import { parseNamed, renderFamiliar, withDefaultTag } from "../../../base/reference.ts";
@@ -13,10 +12,12 @@ import type { NamedContext } from "../graph/index.ts";
 import type { BuildJob, Builder } from "../index.ts";
 import type { BuildEvent } from "../progress.ts";
 import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
+import { stepOfFailure, wordsOfFailure } from "./failure-words.ts";
 import { ClassicClient } from "./client.ts";
 import { TarContext } from "./context.ts";
 import { ClassicRenderer } from "./render.ts";
 import { frontendRequestOf, outputsOf } from "./request.ts";
+import { Uploads } from "./uploads.ts";
 
 export interface ClassicDeps {
   readonly builder: Builder;
@@ -28,14 +29,12 @@ export interface ClassicDeps {
   readonly unpackPath: string;
 }
 
-/** How long a context that is promised by `remote=upload-request` may take to begin. */
-const uploadWaitMs = 60_000;
 const uploadPrefix = "upload-request:";
 
 /** The classic endpoint. */
 export class ClassicDoor {
   readonly #deps: ClassicDeps;
-  readonly #uploads = new Map<string, PromiseWithResolvers<Readable>>();
+  readonly #uploads = new Uploads();
 
   constructor(deps: ClassicDeps) {
     this.#deps = deps;
@@ -44,10 +43,11 @@ export class ClassicDoor {
   /** See BuildPort.build. */
   async *build(request: BuildImageRequest, body: Readable, signal: AbortSignal): AsyncGenerator<ProgressMessage> {
     if (request.buildId.startsWith(uploadPrefix)) {
-      await this.#deliver(request.buildId.slice(uploadPrefix.length), body, signal);
+      await this.#uploads.offer(request.buildId.slice(uploadPrefix.length), body, signal);
       return;
     }
-    const named = { ...request, tags: request.tags.map((tag) => renderFamiliar(withDefaultTag(parseNamed(tag)))) };
+    const tags = request.tags.map((tag) => renderFamiliar(withDefaultTag(parseNamed(tag))));
+    const named = { ...request, tags: [...new Set(tags)] };
     // What is wrong with the request is an ordinary error reply.
     frontendRequestOf(named, { kind: "local", name: "context" });
     const session = request.session === "" ? undefined : await this.#deps.session(request.session, signal);
@@ -57,8 +57,7 @@ export class ClassicDoor {
   /** See BuildPort.cancel. */
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async cancel(buildId: string): Promise<void> {
-    if (!this.#deps.builder.cancel(buildId))
-      throw new EngineError("NotFound", `no build ${JSON.stringify(buildId)} runs`);
+    this.#deps.builder.cancel(buildId);
   }
 
   async #run(
@@ -77,16 +76,19 @@ export class ClassicDoor {
     const { builder } = this.#deps;
     const entitlements = frontend.networkMode === "host" ? ["network.host"] : [];
     const job = builder.open(
-      { ref, client, entitlements, keepFailed: false, internal: false, raw: frontend.raw },
+      { ref, client, entitlements, keepFailed: true, internal: false, raw: frontend.raw },
       signal,
     );
     const isTrace = request.version === "2";
-    const renderer = new ClassicRenderer(tell, request.quiet);
+    const { quiet, remove, forceRemove } = request;
+    const renderer = new ClassicRenderer(tell, { quiet, remove, forceRemove });
     const following = this.#follow(job, isTrace ? undefined : renderer, tell);
     let error: unknown;
     let imageId: string | undefined;
+    let unused: readonly string[] = [];
     try {
       const result = await job.solve(frontend);
+      unused = result.unusedBuildArgs;
       const response = await job.export(result, outputsOf(request), []);
       imageId = response["containerimage.config.digest"] ?? response["containerimage.digest"];
     } catch (thrown) {
@@ -95,13 +97,11 @@ export class ClassicDoor {
     await job.close({ error });
     await following;
     if (error !== undefined) {
-      renderer.fail();
-      const failed = isTrace ? undefined : this.#commandFailed(error);
-      if (failed === undefined) throw error;
-      tell(failed);
+      if (isTrace) throw error;
+      tell(this.#failed(error, renderer));
       return;
     }
-    if (!isTrace) renderer.success(imageId, request.tags);
+    if (!isTrace) renderer.success(imageId, request.tags, unusedOf(request, renderer, unused));
     else if (imageId !== undefined) tell({ id: "moby.image.id", aux: { ID: imageId } });
   }
 
@@ -119,12 +119,19 @@ export class ClassicDoor {
     }
   }
 
-  /** The classic builder's last line for a command that failed. */
-  #commandFailed(error: unknown): ProgressMessage | undefined {
-    const { exitCode, command } = this.#deps.builder.failureOf(error);
-    if (exitCode === undefined || command === undefined) return undefined;
-    const message = `The command '${command}' returned a non-zero code: ${exitCode}`;
-    return { errorDetail: { code: exitCode, message }, error: message };
+  /**
+   * The step that failed and the classic builder's last line.
+   *
+   * @throws the error itself when nothing was carried out yet: it becomes an ordinary error reply
+   */
+  #failed(error: unknown, renderer: ClassicRenderer): ProgressMessage {
+    const failure = this.#deps.builder.failureOf(error);
+    const unplanned = renderer.isPlanned ? undefined : stepOfFailure(failure);
+    if (!renderer.isPlanned && unplanned === undefined) throw error;
+    if (unplanned !== undefined) renderer.heading(unplanned.number, unplanned.total, unplanned.instruction);
+    const message = wordsOfFailure(failure, renderer.fail());
+    const { exitCode } = failure;
+    return { errorDetail: exitCode === undefined ? { message } : { code: exitCode, message }, error: message };
   }
 
   async #context(
@@ -136,38 +143,23 @@ export class ClassicDoor {
     const named: NamedContext = { kind: "local", name: "context" };
     if (remote === "client-session") return { context: undefined, named };
     if (remote !== "" && remote !== "upload-request") return { context: undefined, named: remoteContext(remote) };
-    const source = remote === "" ? body : await this.#awaitUpload(request.buildId, signal);
-    const context = await TarContext.receive(this.#deps, source, () => undefined, signal);
+    const source = remote === "" ? body : await this.#uploads.take(request.buildId, signal);
+    const context = await TarContext.receive(this.#deps, source, signal);
+    try {
+      context.requireFile(request.dockerfile);
+    } catch (error) {
+      await context[Symbol.asyncDispose]();
+      throw error;
+    }
     return { context, named };
   }
+}
 
-  /** The other request of `remote=upload-request`: it brings the tar and is answered when that was read. */
-  async #deliver(id: string, body: Readable, signal: AbortSignal): Promise<void> {
-    const waiting = this.#uploads.get(id);
-    if (waiting === undefined) throw new EngineError("NotFound", `no build waits for the upload ${JSON.stringify(id)}`);
-    waiting.resolve(body);
-    if (!body.readableEnded && !body.destroyed) await once(body, "close", { signal });
-  }
-
-  async #awaitUpload(id: string, signal: AbortSignal): Promise<Readable> {
-    if (id === "") throw new EngineError("InvalidParameter", "remote=upload-request needs a buildid");
-    if (this.#uploads.has(id)) throw new EngineError("Conflict", `the build ${id} waits for its upload already`);
-    const waiting = Promise.withResolvers<Readable>();
-    this.#uploads.set(id, waiting);
-    const timer = setTimeout(
-      () => waiting.reject(new EngineError("Deadline", "the build context was announced and did not come")),
-      uploadWaitMs,
-    );
-    const abort = (): void => waiting.reject(new EngineError("Cancelled", "the build was cancelled"));
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      return await waiting.promise;
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
-      this.#uploads.delete(id);
-    }
-  }
+/** Arguments without a value are known to the request alone. */
+function unusedOf(request: BuildImageRequest, renderer: ClassicRenderer, unused: readonly string[]): readonly string[] {
+  const declared = renderer.declaredArgs();
+  const valueless = Object.entries(request.buildArgs).filter(([name, value]) => value === null && !declared.has(name));
+  return [...unused, ...valueless.map(([name]) => name)].sort();
 }
 
 /** A repository, or what is at a URL: a tar, or a Dockerfile. */

@@ -4,7 +4,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, type Stats, lstatSync, readdirSync, readlinkSync, readFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { decompress, detectCompression, magicLength } from "../../images/compression.ts";
@@ -39,14 +39,19 @@ export class TarContext implements AsyncDisposable {
   static async receive(
     deps: TarContextDeps,
     body: AsyncIterable<Uint8Array>,
-    progress: (bytes: number) => void,
     signal: AbortSignal,
   ): Promise<TarContext> {
     const root = join(deps.dataRoot, "tmp", randomUUID());
     await mkdir(join(root, "fs"), { recursive: true, mode: 0o755 });
     const context = new TarContext(root);
     try {
-      const unpacked = await unpackTar(deps.unpackPath, await plain(count(body, progress)), root, limits, signal);
+      const unpacked = await unpackTar(
+        deps.unpackPath,
+        await plain(body[Symbol.asyncIterator]()),
+        root,
+        limits,
+        signal,
+      );
       await unpacked.synced;
       context.#entries = await entriesOf(join(root, "fs"), signal);
       return context;
@@ -66,7 +71,27 @@ export class TarContext implements AsyncDisposable {
       for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) kept.add(path.slice(0, at));
     const gone = this.#entries.filter(({ path }) => !kept.has(path));
     for (const { path } of gone) await rm(join(this.#root, "fs", path), { recursive: true, force: true });
-    this.#entries = this.#entries.filter(({ path }) => kept.has(path));
+    this.#entries = this.#entries
+      .filter(({ path }) => kept.has(path))
+      // The name that came first may be gone.
+      .map((entry) => (entry.type === "file" && !kept.has(entry.linkName) ? { ...entry, linkName: "" } : entry));
+  }
+
+  /**
+   * Complains about a Dockerfile that is not there, in the classic builder's words. Links are followed by those who read it.
+   *
+   * @throws InvalidParameter
+   */
+  requireFile(name: string): void {
+    const path = normalize(name).replace(/^\/+/, "");
+    if (path === ".." || path.startsWith("../"))
+      throw new EngineError("InvalidParameter", `forbidden path outside the build context: ${name} ()`);
+    const types = new Map(this.#entries.map((entry) => [entry.path, entry.type]));
+    const parts = path.split("/");
+    const isThroughLink = parts.some((_, at) => types.get(parts.slice(0, at + 1).join("/")) === "symlink");
+    const isDefault = path === "Dockerfile" && types.has("dockerfile");
+    if (!types.has(path) && !isThroughLink && !isDefault)
+      throw new EngineError("InvalidParameter", `Cannot locate specified Dockerfile: ${name}`);
   }
 
   /** The directory; disposing of it leaves the context, which may be asked for again. */
@@ -79,17 +104,8 @@ export class TarContext implements AsyncDisposable {
   }
 }
 
-async function* count(body: AsyncIterable<Uint8Array>, progress: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    progress(bytes);
-    yield chunk;
-  }
-}
-
 /** Without its compression. */
-async function plain(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
+async function plain(chunks: AsyncIterator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
   let start: Uint8Array = new Uint8Array(0);
   while (start.length < magicLength) {
     const next = await chunks.next();
@@ -100,7 +116,7 @@ async function plain(chunks: AsyncGenerator<Uint8Array>): Promise<AsyncIterable<
     throw new EngineError("InvalidParameter", "the build context is empty: send a tar with a Dockerfile in it");
   async function* whole(): AsyncGenerator<Uint8Array> {
     yield start;
-    yield* chunks;
+    yield* { [Symbol.asyncIterator]: () => chunks };
   }
   return decompress(whole(), detectCompression(start));
 }

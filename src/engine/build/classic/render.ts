@@ -6,6 +6,16 @@ import type { BuildEvent, PlannedStep, VertexProgress } from "../progress.ts";
 
 const red = "\u001B[91m";
 const reset = "\u001B[0m";
+/** Messages of a quiet build that are kept in case it fails: the last ones. */
+const maxUnsaid = 10_000;
+
+export interface ClassicRendering {
+  /** The image's id and nothing else; everything after all when the build fails. */
+  readonly quiet: boolean;
+  /** Whether steps that succeeded, and steps that failed, are told to be removed. */
+  readonly remove: boolean;
+  readonly forceRemove: boolean;
+}
 
 interface StepState {
   readonly step: PlannedStep;
@@ -20,17 +30,24 @@ interface VertexState {
 }
 
 export class ClassicRenderer {
-  readonly #tell: (message: ProgressMessage) => void;
-  readonly #quiet: boolean;
+  readonly #sink: (message: ProgressMessage) => void;
+  readonly #options: ClassicRendering;
+  /** What a quiet build did not say. */
+  readonly #unsaid: ProgressMessage[] = [];
   readonly #steps: StepState[] = [];
   readonly #vertices = new Map<string, VertexState>();
   readonly #decoders = new Map<string, TextDecoder>();
+  readonly #warnings: string[] = [];
   #next = 0;
 
-  /** @param quiet nothing but what `finish` tells */
-  constructor(tell: (message: ProgressMessage) => void, quiet: boolean) {
-    this.#tell = tell;
-    this.#quiet = quiet;
+  constructor(tell: (message: ProgressMessage) => void, options: ClassicRendering) {
+    this.#sink = tell;
+    this.#options = options;
+  }
+
+  /** Whether the steps are known: what fails before has no number. */
+  get isPlanned(): boolean {
+    return this.#steps.length > 0;
   }
 
   event(event: BuildEvent): void {
@@ -45,7 +62,7 @@ export class ClassicRenderer {
         this.#of(event.vertex).output.push(this.#text(event.vertex, event.stream, event.data));
         break;
       case "warning":
-        this.#stream(`[Warning] ${event.short}\n`);
+        this.#warnings.push(`[Warning] ${event.short}\n`);
         return;
       case "status":
         return;
@@ -53,29 +70,56 @@ export class ClassicRenderer {
     this.#advance();
   }
 
-  /** Tells of the step that failed, whose turn may not have come. */
-  fail(): void {
+  /**
+   * Tells of the step that failed, whose turn may not have come.
+   *
+   * @returns its instruction; undefined when it was none of them
+   */
+  fail(): string | undefined {
     this.#advance();
-    for (let at = this.#next + 1; at < this.#steps.length; at++) {
-      const state = this.#steps[at];
-      const error = state?.step.vertex === undefined ? "" : this.#vertices.get(state.step.vertex)?.vertex?.error;
-      if (state === undefined || (error ?? "") === "") continue;
-      this.#next = at;
+    const failed = this.#steps.findIndex(
+      ({ step }, at) => at >= this.#next && this.#vertices.get(step.vertex ?? "")?.vertex?.error,
+    );
+    const state = this.#steps[failed];
+    if (state !== undefined) {
+      this.#next = failed;
       this.#tellStep(state);
-      return;
+      if (state.running && this.#options.forceRemove) this.#tellRemoved(state.step.vertex ?? "");
     }
+    for (const message of this.#unsaid.splice(0)) this.#sink(message);
+    return state?.step.instruction;
   }
 
-  success(imageId: string | undefined, tags: readonly string[]): void {
+  /** A step that failed before any was planned. */
+  heading(number: number, total: number, instruction: string): void {
+    this.#stream(`Step ${number}/${total} : ${instruction}`);
+    this.#stream("\n");
+  }
+
+  /** @param unusedBuildArgs names that no ARG of the Dockerfile takes, sorted */
+  success(imageId: string | undefined, tags: readonly string[], unusedBuildArgs: readonly string[]): void {
     this.#advance();
     if (imageId === undefined) return;
-    if (this.#quiet) {
-      this.#tell({ stream: `${imageId}\n` });
+    if (this.#options.quiet) {
+      this.#sink({ stream: `${imageId}\n` });
       return;
     }
     this.#tell({ aux: { ID: imageId } });
+    if (unusedBuildArgs.length > 0)
+      this.#stream(`[Warning] One or more build-args [${unusedBuildArgs.join(" ")}] were not consumed\n`);
+    for (const warning of this.#warnings) this.#stream(warning);
     this.#stream(`Successfully built ${short(imageId)}\n`);
     for (const tag of tags) this.#stream(`Successfully tagged ${tag}\n`);
+  }
+
+  /** Names that ARG instructions of the plan declare. */
+  declaredArgs(): ReadonlySet<string> {
+    const names = this.#steps.flatMap(({ step }) =>
+      /^ARG\s/i.test(step.instruction)
+        ? [...step.instruction.matchAll(/\s([A-Za-z_]\w*)/g)].map(([, name]) => name)
+        : [],
+    );
+    return new Set(names.filter((name) => name !== undefined));
   }
 
   /** Tells as far as the steps have come, in their order. */
@@ -93,22 +137,29 @@ export class ClassicRenderer {
     const vertex = known?.vertex;
     const began = vertex !== undefined && (vertex.startedAt !== undefined || vertex.cached);
     if (step.vertex !== undefined && !began) return false;
+    const isFrom = /^FROM\s/i.test(step.instruction);
     if (!state.headed) {
       state.headed = true;
-      this.#stream(`Step ${this.#next + 1}/${this.#steps.length} : ${step.instruction}\n`);
+      this.heading(this.#next + 1, this.#steps.length, step.instruction);
     }
-    if (vertex === undefined) return true;
-    const id = short(vertex.digest);
-    if (!vertex.cached && !state.running && step.instruction.toUpperCase().startsWith("RUN")) {
+    if (vertex === undefined) {
+      if (isFrom) this.#stream(" ---> \n");
+      return true;
+    }
+    if (!vertex.cached && !state.running && /^RUN\s/i.test(step.instruction)) {
       state.running = true;
-      this.#stream(` ---> Running in ${id}\n`);
+      this.#stream(` ---> Running in ${short(vertex.digest)}\n`);
     }
     for (const text of known?.output.splice(0) ?? []) this.#stream(text);
     if (vertex.error !== "" || vertex.completedAt === undefined) return false;
-    if (vertex.cached) this.#stream(" ---> Using cache\n");
-    if (state.running) this.#stream(` ---> Removed intermediate container ${id}\n`);
-    this.#stream(` ---> ${id}\n`);
+    if (vertex.cached && !isFrom) this.#stream(" ---> Using cache\n");
+    if (state.running && this.#options.remove) this.#tellRemoved(vertex.digest);
+    this.#stream(` ---> ${short(step.imageId ?? vertex.digest)}\n`);
     return true;
+  }
+
+  #tellRemoved(vertex: string): void {
+    this.#stream(` ---> Removed intermediate container ${short(vertex)}\n`);
   }
 
   #of(digest: string): VertexState {
@@ -133,7 +184,12 @@ export class ClassicRenderer {
   }
 
   #stream(text: string): void {
-    if (!this.#quiet && text !== "") this.#tell({ stream: text });
+    if (text !== "") this.#tell({ stream: text });
+  }
+
+  #tell(message: ProgressMessage): void {
+    if (!this.#options.quiet) this.#sink(message);
+    else if (this.#unsaid.push(message) > maxUnsaid) this.#unsaid.shift();
   }
 }
 

@@ -59,10 +59,17 @@ function platformOf(text: string): Platform {
 function networkModeOf(text: string): FrontendRequest["networkMode"] {
   if (text === "" || text === "default" || text === "bridge") return "default";
   if (text === "none" || text === "host") return text;
-  throw new EngineError(
-    "NotImplemented",
-    `network mode ${JSON.stringify(text)} is not supported for builds: use default, none or host`,
-  );
+  if (text.startsWith("container:"))
+    throw new EngineError(
+      "NotImplemented",
+      `network mode ${JSON.stringify(text)} is not supported for builds: use default, none, host or the name of a network`,
+    );
+  return "default";
+}
+
+/** A network of the engine that steps join in place of the default one. */
+function networkNameOf(text: string): Pick<StepLimits, "networkName"> {
+  return ["", "default", "bridge", "none", "host"].includes(text) ? {} : { networkName: text };
 }
 
 function epochOf(text: string | undefined): number | undefined {
@@ -87,6 +94,7 @@ function limitsOf(request: BuildImageRequest): StepLimits {
     cpuQuotaUs: given(request.cpuQuota),
     cpusetCpus: said(request.cpusetCpus),
     cpusetMems: said(request.cpusetMems),
+    ...networkNameOf(request.networkMode),
   };
 }
 

@@ -20,6 +20,11 @@ export function configOf(op: ExecOp, env: readonly string[]): ContainerConfig {
   };
 }
 
+/** As containers' NetworkMode. */
+export function networkModeOf({ network, limits }: ExecOp): string {
+  return network === "default" ? (limits.networkName ?? "bridge") : network;
+}
+
 export function hostConfigOf(op: ExecOp, config: ExecDeps["config"]): HostConfig {
   const { limits } = op;
   const memory = limits.memoryBytes ?? 0;
@@ -27,7 +32,7 @@ export function hostConfigOf(op: ExecOp, config: ExecDeps["config"]): HostConfig
   const asked = limits.ulimits.map(({ Name, Soft, Hard }) => ({ Name, Soft, Hard }));
   const defaults = config.ulimits.filter(({ Name }) => !asked.some((own) => own.Name === Name));
   return {
-    NetworkMode: op.network === "default" ? "bridge" : op.network,
+    NetworkMode: networkModeOf(op),
     ExtraHosts: [...limits.extraHosts],
     IpcMode: "private",
     Privileged: op.security === "insecure",

@@ -30,7 +30,7 @@ import {
 } from "./step-directories.ts";
 import { stepFailed } from "./step-error.ts";
 import { fetchSecrets, findAgents, openAccess, type StepAccess } from "./step-secrets.ts";
-import { cgroupOf, configOf, hostConfigOf, networkRequestOf } from "./step-spec.ts";
+import { cgroupOf, configOf, hostConfigOf, networkModeOf, networkRequestOf } from "./step-spec.ts";
 import { cleanTarget, planViews, snapshotTree, type StepViews, type WantedView } from "./step-views.ts";
 
 /** What steps share. */
@@ -81,7 +81,7 @@ export async function runStep(
   const id = newContainerId();
   const directories = stepDirectories(deps.paths.execRoot, deps.paths.dataRoot, id);
   const cgroup = cgroupOf(op, id, deps.config);
-  room.running.set(id, { cgroup, networkMode: op.network });
+  room.running.set(id, { cgroup, networkMode: networkModeOf(op) });
   let end: StepEnd;
   try {
     await makeStepDirectories(directories, secrets.size > 0);
@@ -93,7 +93,11 @@ export async function runStep(
   }
   signal.throwIfAborted();
   if (end.exitCode === 0) return { kind: "layers", layers: await layer.finish(context.job.clampTimes, signal) };
-  const stepId = context.job.keepFailed ? await keep(room, op, id, layer, signal) : undefined;
+  const { env, user, workingDirectory, args, platform } = op;
+  const layers = root?.layers ?? [];
+  const stepId = context.job.keepFailed
+    ? room.kept.add({ layers, env, user, workingDirectory, args, platform })
+    : undefined;
   throw stepFailed(op.args, end.exitCode, end.oomKilled, stepId);
 }
 
@@ -397,23 +401,5 @@ async function clear(room: StepRoom, id: ContainerId, cgroup: string, directorie
     });
   } finally {
     room.running.delete(id);
-  }
-}
-
-async function keep(
-  { deps, kept }: StepRoom,
-  op: ExecOp,
-  id: string,
-  layer: StepLayer,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  const { env, user, workingDirectory, args } = op;
-  try {
-    const layers = await layer.finish(undefined, signal);
-    kept.add({ stepId: id, layers, env, user, workingDirectory, args });
-    return id;
-  } catch (error) {
-    deps.logger.warn("the tree of a failed step could not be kept", { step: id, error: messageOf(error) });
-    return undefined;
   }
 }

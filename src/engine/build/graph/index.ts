@@ -179,6 +179,8 @@ export interface StepLimits {
   readonly cpuQuotaUs: number | undefined;
   readonly cpusetCpus: string | undefined;
   readonly cpusetMems: string | undefined;
+  /** A network of the engine, by name or id, for steps that ask for none: the classic endpoint's networkmode. */
+  readonly networkName?: string;
 }
 
 export interface Vertex {
