@@ -270,7 +270,7 @@ export function mapOfMessages<Out, In>(
       const { key, value } = entry.readFields(reader, end);
       return { key, value: value ?? type.decode(new Uint8Array(0)) };
     },
-    writeFields: entry.writeFields,
+    writeFields: (...args) => entry.writeFields(...args),
   });
 }
 

@@ -87,9 +87,9 @@ async function* answerCall(
   // What else comes is nobody's: the end of the client's side must still be seen.
   stream.resume();
   if (method.kind === "unary")
-    yield encodeFrame(method.response, await (handler as UnaryHandler<AnyMethod>)(first.value as never, call));
+    yield encodeFrame(method.response, await (handler as UnaryHandler<AnyMethod>)(first.value, call));
   else
-    for await (const answer of (handler as ServerStreamHandler<AnyMethod>)(first.value as never, call))
+    for await (const answer of (handler as ServerStreamHandler<AnyMethod>)(first.value, call))
       yield encodeFrame(method.response, answer);
 }
 

@@ -387,7 +387,7 @@ test("ssh: the client's agent is reached, no configuration of this host is read,
     const { client, ...job } = jobOf();
     const connectAgent = async () => {
       const [ours, theirs] = duplexPair();
-      theirs.once("data", (data: Buffer) => theirs.end(`agent heard ${data}`));
+      theirs.once("data", (data: Buffer) => theirs.end(`agent heard ${data.toString()}`));
       return ours;
     };
     const withAgent = { ...job, client: { ...client, hasAgent: async () => true, connectAgent } };

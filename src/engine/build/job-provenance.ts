@@ -38,7 +38,10 @@ export function materialsOf(graph: Graph): ProvenanceFacts["materials"] {
         return [{ uri: op.url, digest: op.checksum === undefined ? {} : digestSet(op.checksum) }];
       case "oci-layout":
         return [{ uri: `pkg:oci/${op.reference}`, digest: digestSet(op.digest) }];
-      default:
+      case "local":
+      case "file":
+      case "exec":
+      case "merge":
         return [];
     }
   });

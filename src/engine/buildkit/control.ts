@@ -82,7 +82,7 @@ async function solve(
       ref: request.Ref,
       client,
       entitlements: request.Entitlements,
-      keepFailed: false,
+      keepFailed: !request.Internal,
       internal: request.Internal,
       outputs,
       cacheExports,
@@ -118,7 +118,7 @@ async function solve(
     failure = ours !== undefined && messageOf(error).includes(ours.told.message) ? ours.error : error;
     throw error instanceof GrpcError && ours !== undefined && failure === ours.error
       ? new GrpcError(error.code, error.message, { details: ours.told.details })
-      : grpcFailure(error, builder.failureOf);
+      : grpcFailure(error, (thrown) => builder.failureOf(thrown));
   } finally {
     try {
       for (const held of open.held) await held[Symbol.asyncDispose]();

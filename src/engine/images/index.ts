@@ -77,7 +77,7 @@ export interface LayerBlob extends AsyncDisposable {
   readonly sizeBytes: number;
   readonly compression: LayerCompression;
   /** Its bytes from an offset on. */
-  open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  readonly open: (offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
 
 /** What is sent to one repository. */
@@ -88,7 +88,7 @@ export interface Publication {
   readonly blobs: readonly {
     readonly digest: Digest;
     readonly sizeBytes: number;
-    open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+    readonly open: (offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
   }[];
   /** Children first; without a tag they are sent by their digests. */
   readonly manifests: readonly {
@@ -102,7 +102,20 @@ export interface Publication {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+/** Makes images when they are named; see Images.provide. */
+export interface ImageSource {
+  /** @param prefix of an id, in hex @returns the config, whose digest the id is and whose layers are there; undefined: none, or several */
+  find(prefix: string): { readonly id: Digest; readonly configBytes: Uint8Array } | undefined;
+}
+
 export interface Images extends ImagesPort {
+  /**
+   * An id that is no image's is asked of `source`, and what it has becomes an image without a name, which lists leave out. What an
+   * earlier run's source left is removed where nothing uses it. For one source, once containers are known.
+   */
+  provide(source: ImageSource): Promise<void>;
+  /** The source has it no more: it goes, or becomes an ordinary image where a container or an image uses it, or it has a name. */
+  withdraw(id: Digest): Promise<void>;
   /**
    * Makes an image of a layer on top of another image, for commit and build. The layer is the caller's to release.
    *

@@ -27,7 +27,7 @@ export class PlainDisplay implements BuildDisplay {
   #spokeAt = 0n;
 
   /** @param now monotonic nanoseconds */
-  constructor(write: (text: string) => void, now: () => bigint = process.hrtime.bigint) {
+  constructor(write: (text: string) => void, now: () => bigint = () => process.hrtime.bigint()) {
     this.#write = write;
     this.#now = now;
   }

@@ -5,7 +5,6 @@ import { readFile } from "node:fs/promises";
 import { createConnection } from "node:net";
 import { once } from "node:events";
 import { resolve } from "node:path";
-import type { Writable } from "node:stream";
 import type { ClientSession, SessionOutput } from "../../../client/session/index.ts";
 import { createClientSession } from "../../../client/session/index.ts";
 import { findCredentials } from "../auth/credentials.ts";
@@ -93,7 +92,7 @@ function sessionOutput(
   if (destination === "-") {
     if (process.stdout.isTTY)
       throw new CliError("output to the console is not supported: redirect stdout, or give dest=FILE");
-    return [[index, { kind: "stream", open: async () => process.stdout as Writable }]];
+    return [[index, { kind: "stream", open: async () => process.stdout }]];
   }
   try {
     checkOutputPath(destination);

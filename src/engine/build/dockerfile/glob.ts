@@ -21,7 +21,7 @@ export interface Glob {
 
 /** @returns undefined when the pattern is malformed: a class that is not closed, a `\` at the end */
 export function compileGlob(pattern: string): Glob | undefined {
-  const tokens = tokenize([...pattern]);
+  const tokens = tokenize(Array.from(pattern));
   if (tokens === undefined) return undefined;
   const wild = tokens.findIndex((token) => token.kind !== "literal");
   const prefix = textOf(wild < 0 ? tokens : tokens.slice(0, wild));

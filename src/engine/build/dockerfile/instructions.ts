@@ -78,7 +78,11 @@ const keywords: Readonly<Record<string, { readonly flags: FlagKinds; readonly pa
   MAINTAINER: { flags: {}, parse: (it) => ({ ...it.base, kind: "maintainer", word: exactlyOne(it) }) },
   HEALTHCHECK: {
     flags: healthcheckFlags,
-    parse: (it) => ({ ...it.base, kind: "healthcheck", ...parseHealthcheck(it.rest, it.flags, it.fail) }),
+    parse: (it) => ({
+      ...it.base,
+      kind: "healthcheck",
+      ...parseHealthcheck(it.rest, it.flags, (message) => it.fail(message)),
+    }),
   },
   ONBUILD: { flags: {}, parse: parseOnbuild },
 };
@@ -176,7 +180,7 @@ function parseRun(it: Statement): RunInstruction {
   if (security !== "sandbox" && security !== "insecure") it.fail(`security ${quote(security)} is not valid`);
   const command = commandLine(it);
   if (command.form === "exec" && command.words.length === 0) it.fail("RUN requires at least one argument");
-  const mounts = it.flags.texts("mount").map((mount) => parseRunMount(mount, undefined, it.fail));
+  const mounts = it.flags.texts("mount").map((mount) => parseRunMount(mount, undefined, (message) => it.fail(message)));
   return { ...it.base, kind: "run", command, mounts, network, security };
 }
 

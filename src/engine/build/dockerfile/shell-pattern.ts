@@ -16,7 +16,7 @@ class TooMuchWork extends Error {}
 /** `value` without its shortest (greedy: longest) part at that end which matches. */
 export function trimPattern(value: string, pattern: string, end: "front" | "back", greedy: boolean): Patterned {
   return attempt(pattern, (tokens, budget) => {
-    const text = [...value];
+    const text = Array.from(value);
     const back = end === "back";
     if (back) text.reverse();
     const length = matchAt(back ? tokens.toReversed() : tokens, text, 0, greedy, budget);
@@ -29,7 +29,7 @@ export function trimPattern(value: string, pattern: string, end: "front" | "back
 /** `value` with the first (all: each) longest part that matches replaced. */
 export function replacePattern(value: string, pattern: string, replacement: string, all: boolean): Patterned {
   return attempt(pattern, (tokens, budget) => {
-    const text = [...value];
+    const text = Array.from(value);
     const out: string[] = [];
     let position = 0;
     let matchedTo = -1;
@@ -65,7 +65,7 @@ function attempt(pattern: string, work: (tokens: readonly Token[], budget: { lef
 
 function parsePattern(pattern: string): readonly Token[] | string {
   const tokens: Token[] = [];
-  const characters = [...pattern];
+  const characters = Array.from(pattern);
   for (let index = 0; index < characters.length; index++) {
     const character = characters[index] ?? "";
     if (character === "*") {

@@ -28,7 +28,7 @@ class BadWord extends Error {}
 
 /** Reads all of `source` as one word (that may have several words in it). */
 export function lexWord(source: string, lookup: Lookup, mode: LexMode): LexedWord {
-  const lexer = new Lexer([...source], lookup, mode);
+  const lexer = new Lexer(Array.from(source), lookup, mode);
   try {
     return { ...lexer.until(undefined, mode.raw === true), error: undefined };
   } catch (error) {

@@ -18,7 +18,7 @@ export interface Files {
   readonly mergeRunner: OpRunner;
   readonly contentDigest: ContentDigester;
   /** Copies what is at `source` of a snapshot (a directory: what is in it) into an empty directory. @throws NotFound */
-  copyTree(from: Snapshot, source: string, directory: string, signal: AbortSignal): Promise<void>;
+  readonly copyTree: (from: Snapshot, source: string, directory: string, signal: AbortSignal) => Promise<void>;
 }
 
 export { createFiles } from "./files.ts";

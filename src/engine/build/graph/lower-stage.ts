@@ -164,7 +164,19 @@ function apply(state: StageState, command: Command, visit: (node: StageNode) => 
       readWhole(state, emitter);
       vertex = lowerWorkdir(state, instruction, emitter, facts, step);
       break;
-    default:
+    case "arg":
+    case "env":
+    case "label":
+    case "cmd":
+    case "entrypoint":
+    case "shell":
+    case "expose":
+    case "volume":
+    case "user":
+    case "stopsignal":
+    case "maintainer":
+    case "healthcheck":
+    case "onbuild":
       applyConfig(state, instruction, facts);
   }
   if (!isOnBuild) run.onStep({ instruction: instruction.original, vertex });

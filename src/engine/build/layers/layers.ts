@@ -38,12 +38,12 @@ class ImageStoreLayers implements BuildLayers {
     const pin = top === undefined ? undefined : snapshots.pin(top);
     if (top !== undefined && pin === undefined) throw new EngineError("DataLoss", `layer ${top} is missing`);
     try {
-      const { dirs, undo } = await snapshots.prepare(key, top);
+      const prepared = await snapshots.prepare(key, top);
       return new WritableStep({
         key,
-        dirs,
+        dirs: prepared.dirs,
         parent,
-        undo,
+        undo: () => prepared.undo(),
         pin,
         finish: (clamp, signal) => this.#seal(key, parent, clamp, signal),
       });

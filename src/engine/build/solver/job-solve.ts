@@ -238,7 +238,7 @@ export class JobSolve {
       const record = records.find(key);
       if (record !== undefined) {
         if (this.#isThere(record)) return record;
-        this.#begin(this.#share.drop(record));
+        void this.#begin(this.#share.drop(record));
       }
       const offer = this.#offers?.find(key);
       if (offer === undefined) continue;
@@ -283,7 +283,7 @@ export class JobSolve {
     const remembered = records.remember(record.id, keys).catch((error: unknown) => {
       logger.warn("a key of the build cache was not remembered", { record: record.id, error: messageOf(error) });
     });
-    this.#begin(remembered);
+    void this.#begin(remembered);
   }
 
   async #carryOut(node: Node, inputs: readonly Identity[], keys: readonly string[]): Promise<Identity> {

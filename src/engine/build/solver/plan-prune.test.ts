@@ -10,7 +10,7 @@ const nowNs = BigInt(Date.parse("2026-01-10T00:00:00Z")) * 1_000_000n;
 function candidate(id: string, chain: string, day: number, given: Partial<CacheEntry> = {}): PruneCandidate {
   const at = `2026-01-0${day}T00:00:00Z`;
   return {
-    chain: [...chain] as unknown as ChainId[],
+    chain: Array.from(chain) as unknown as ChainId[],
     entry: {
       id,
       parents: [],
@@ -36,7 +36,7 @@ const everything: PruneRules = {
 };
 
 function ids(candidates: readonly PruneCandidate[], rules: Partial<PruneRules>): readonly string[] {
-  const layers = new Map([..."abcdefg"].map((layer) => [layer as unknown as ChainId, 10]));
+  const layers = new Map(Array.from("abcdefg").map((layer) => [layer as unknown as ChainId, 10]));
   return planPrune(candidates, layers, { ...everything, ...rules }).removed.map(({ entry }) => entry.id);
 }
 
@@ -86,8 +86,8 @@ test("until leaves what was used since", () => {
 
 test("filters: values are joined by or, names by and", () => {
   const kept = (filters: Record<string, readonly string[]>): readonly string[] => {
-    const { matches } = parseCacheFilters(new Map(Object.entries(filters)), nowNs);
-    return family.filter(({ entry }) => matches(entry)).map(({ entry }) => entry.id);
+    const parsed = parseCacheFilters(new Map(Object.entries(filters)), nowNs);
+    return family.filter(({ entry }) => parsed.matches(entry)).map(({ entry }) => entry.id);
   };
   assert.deepEqual(kept({ id: ["chi", "oth"] }), ["child", "other"]);
   assert.deepEqual(kept({ id: ["chi", "oth"], parent: ["base"], type: ["regular"] }), ["child", "other"]);

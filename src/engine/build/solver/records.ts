@@ -166,7 +166,7 @@ export class CacheRecords {
    * Forgets records and their keys at once. The rows go with the caller's commit of `changes`; `undo` when that did not happen.
    * No record that is held may be among them.
    */
-  remove(ids: Iterable<string>): { readonly changes: readonly Change[]; undo(): void } {
+  remove(ids: Iterable<string>): { readonly changes: readonly Change[]; readonly undo: () => void } {
     const changes: Change[] = [];
     const undone: (() => void)[] = [];
     for (const id of ids) {
