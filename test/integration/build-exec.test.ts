@@ -314,7 +314,7 @@ if (inOwnNetwork(import.meta.filename)) {
       connectAgent: talk,
     });
     assert.equal(stdout, "/run/agent.sock\nagent heard hello\n");
-    await assert.rejects(world.sh("true", { mounts: [mount] }), /no SSH key "default" forwarded/);
+    await assert.rejects(world.sh("true", { mounts: [mount] }), /unset ssh forward key default/);
   });
 
   test("an abort ends a step at once and leaves nothing", async () => {
@@ -327,11 +327,13 @@ if (inOwnNetwork(import.meta.filename)) {
     }
   });
 
-  test("a failed step's tree is kept when the job wants it", async () => {
-    const error = await failure(world.sh("echo half > /done; exit 1", { keepFailed: true }));
+  test("the state before a failed step is kept when the job wants it", async () => {
+    const before = await world.sh("echo whole > /done");
+    const root = before.snapshot.layers;
+    const error = await failure(world.sh("echo half > /done; exit 1", { keepFailed: true, root }));
     const kept = world.exec.keptStep(error.stepId ?? "");
     assert.deepEqual(kept?.args, ["/bin/sh", "-c", "echo half > /done; exit 1"]);
-    assert.equal((await world.sh("cat /done", { root: kept.layers })).stdout, "half\n");
+    assert.equal((await world.sh("cat /done", { root: kept.layers })).stdout, "whole\n");
     assert.equal((await failure(world.sh("exit 1"))).stepId, undefined);
   });
 

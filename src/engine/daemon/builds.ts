@@ -2,6 +2,7 @@
 
 import { statfsSync } from "node:fs";
 import { join } from "node:path";
+import { type Digest, digestOf } from "../../base/digest.ts";
 import { messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Distribution } from "../../distribution/index.ts";
@@ -63,7 +64,18 @@ export async function assembleBuilds(deps: BuildsDeps): Promise<Builds> {
   const layers = createBuildLayers({ snapshots, store });
   const files = createFiles({ layers, copyPath, unpackPath, packPath });
   const { copyTree } = files;
-  const exec = await createExec({ ...deps.exec, store, layers, copyTree, logger });
+  const onStepDropped = (id: Digest): void => {
+    images.withdraw(id).catch((error: unknown) => {
+      logger.error("the image of a failed step was not removed", { image: id, error: messageOf(error) });
+    });
+  };
+  const exec = await createExec({ ...deps.exec, store, layers, copyTree, onStepDropped, logger });
+  await images.provide({
+    find(prefix) {
+      const step = exec.findKeptStep(prefix);
+      return step === undefined ? undefined : { id: digestOf(step.configBytes), configBytes: step.configBytes };
+    },
+  });
   const sources = await createSources({ images, layers, distribution, dataRoot, copyPath, unpackPath, logger });
   const quotaBytes = (): number => parseGcPolicy(deps.config().gc, diskBytes(dataRoot)).quotaBytes;
   const solver = await createSolver({

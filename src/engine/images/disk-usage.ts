@@ -9,7 +9,7 @@ import { listImages } from "./list.ts";
 import type { ImageRecord, ImageRecords } from "./records.ts";
 
 export function measureImages(deps: ImagesDeps, records: ImageRecords): Awaited<ReturnType<Images["diskUsage"]>> {
-  const images = listImages(deps, records, { all: false, filters: new Map(), sharedSize: true });
+  const images = listImages(deps, records, { all: false, filters: new Map(), sharedSize: true }, () => false);
   const all = [...records.all()];
   const layersBytes = bytesOfLayers(deps, all);
   const usedBytes = bytesOfLayers(

@@ -3,7 +3,7 @@
 import { createReadStream } from "node:fs";
 import type { Readable } from "node:stream";
 import type { Digest } from "../../base/digest.ts";
-import { EngineError } from "../../base/errors.ts";
+import { EngineError, isEngineError } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import { parseNamed, renderFamiliar, renderReference, withDefaultTag, withTag } from "../../base/reference.ts";
 import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
@@ -13,7 +13,7 @@ import type { Distribution } from "../../distribution/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Snapshotter } from "../snapshots/index.ts";
 import type { Store } from "../store/index.ts";
-import type { ImageUsers, Images, LayerBlob, ResolvedImage } from "./index.ts";
+import type { ImageSource, ImageUsers, Images, LayerBlob, ResolvedImage } from "./index.ts";
 import { prepareImport, type ImportOptions } from "./import.ts";
 import { type HistoryItem, historyOf, inspectImage } from "./inspect.ts";
 import { type ListRequest, listImages } from "./list.ts";
@@ -24,6 +24,7 @@ import { measureImages } from "./disk-usage.ts";
 import { openLayerBlob } from "./layer-blob.ts";
 import { publishManifests } from "./publish.ts";
 import { PullShare } from "./pull-share.ts";
+import { ProvidedImages } from "./provided.ts";
 import { pullImages } from "./pull.ts";
 import { PushShare } from "./push-slots.ts";
 import { pushImages } from "./push.ts";
@@ -96,6 +97,7 @@ class EngineImages implements Images {
   readonly #pulls: PullShare;
   readonly #pushes: PushShare;
   readonly #holds = new ImageHolds();
+  readonly #provided: ProvidedImages;
   #pruning = false;
 
   constructor(deps: ImagesDeps, records: ImageRecords) {
@@ -103,14 +105,22 @@ class EngineImages implements Images {
     this.#records = records;
     this.#pulls = new PullShare(deps);
     this.#pushes = new PushShare(() => deps.transfers().maxConcurrentUploads);
+    this.#provided = new ProvidedImages(deps, records, this.#holds);
+  }
+
+  provide(source: ImageSource): Promise<void> {
+    return this.#provided.open(source);
+  }
+
+  withdraw(id: Digest): Promise<void> {
+    return this.#provided.withdraw(id);
+  }
+
+  async resolve(nameOrId: string, platform: string | undefined): Promise<ResolvedImage> {
+    return resolved(await this.#findOrMake(nameOrId, platform));
   }
 
   // oxlint-disable-next-line typescript/require-await -- the face leaves room for images that must be fetched
-  async resolve(nameOrId: string, platform: string | undefined): Promise<ResolvedImage> {
-    return resolved(this.#find(nameOrId, platform));
-  }
-
-  // oxlint-disable-next-line typescript/require-await -- as resolve
   async get(id: Digest): Promise<ResolvedImage> {
     return resolved(this.#byId(id));
   }
@@ -127,17 +137,15 @@ class EngineImages implements Images {
 
   // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async list(request: ListRequest): Promise<readonly ImageSummary[]> {
-    return listImages(this.#deps, this.#records, request);
+    return listImages(this.#deps, this.#records, request, (id) => this.#provided.isHidden(id));
   }
 
-  // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async inspect(nameOrId: string, platform?: string): Promise<ImageInspect> {
-    return inspectImage(this.#deps, this.#records, this.#find(nameOrId, platform));
+    return inspectImage(this.#deps, this.#records, await this.#findOrMake(nameOrId, platform));
   }
 
-  // oxlint-disable-next-line typescript/require-await -- the port is asynchronous
   async history(nameOrId: string, platform?: string): Promise<readonly HistoryItem[]> {
-    return historyOf(this.#deps, this.#records, this.#find(nameOrId, platform));
+    return historyOf(this.#deps, this.#records, await this.#findOrMake(nameOrId, platform));
   }
 
   load(archive: Readable, options: LoadOptions, signal: AbortSignal): AsyncIterable<ProgressMessage> {
@@ -274,6 +282,18 @@ class EngineImages implements Images {
       `image with reference ${nameOrId} was found but its platform (${renderPlatform(record.config)}) ` +
         `does not match the specified platform (${renderPlatform(wanted)})`,
     );
+  }
+
+  /** As #find, and what can be made when it is named. */
+  async #findOrMake(nameOrId: string, platform: string | undefined): Promise<ImageRecord> {
+    try {
+      return this.#find(nameOrId, platform);
+    } catch (error) {
+      if (!isEngineError(error, "NotFound")) throw error;
+      const made = await this.#provided.make(nameOrId);
+      if (made === undefined) throw error;
+      return this.#find(made.id, platform);
+    }
   }
 
   #byId(id: Digest): ImageRecord {

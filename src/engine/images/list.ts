@@ -60,8 +60,18 @@ export interface ListRequest {
   readonly sharedSize: boolean;
 }
 
-/** Summaries, newest first. @throws InvalidParameter a filter; NotFound an image named by one */
-export function listImages(deps: ImagesDeps, records: ImageRecords, request: ListRequest): readonly ImageSummary[] {
+/**
+ * Summaries, newest first.
+ *
+ * @param isHidden shown only when all are asked for
+ * @throws InvalidParameter a filter; NotFound an image named by one
+ */
+export function listImages(
+  deps: ImagesDeps,
+  records: ImageRecords,
+  request: ListRequest,
+  isHidden: (id: Digest) => boolean,
+): readonly ImageSummary[] {
   checkFilterNames(request.filters, known);
   const dangling = parseDangling(request.filters);
   const keep = parseFilters(records, request.filters, currentNs());
@@ -73,7 +83,7 @@ export function listImages(deps: ImagesDeps, records: ImageRecords, request: Lis
 
   const summaries: { readonly created: bigint; readonly summary: ImageSummary }[] = [];
   for (const record of records.all()) {
-    if (!keep(record)) continue;
+    if (!keep(record) || (!request.all && isHidden(record.id))) continue;
     const all = references.get(record.id) ?? [];
     const shown =
       patterns === undefined

@@ -41,7 +41,10 @@ export const command: Command = {
       const { text, stepId } = renderFailure(error, (digest) => tails.get(digest));
       context.err(text);
       if (flags.bool("debug") && stepId !== undefined) return openShell(context, stepId);
-      if (stepId !== undefined) context.err(`To look at the state before the step: gantry run -it --rm ${stepId} sh\n`);
+      if (stepId !== undefined)
+        context.err(
+          `The state before the step is kept for an hour. To look at it: gantry run -it --rm ${shortId(stepId)} sh\n`,
+        );
       return 1;
     } finally {
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
@@ -116,6 +119,10 @@ async function showAnswer(context: CommandContext, { answer }: BuildRun): Promis
   return answer.get("result.statuscode") === undefined
     ? 0
     : Number(Buffer.from(answer.get("result.statuscode") ?? "0"));
+}
+
+function shortId(stepId: string): string {
+  return escapeControls(stepId.slice(0, 12));
 }
 
 /** A shell where the step would have begun. */

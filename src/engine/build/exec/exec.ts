@@ -38,7 +38,7 @@ export async function createExec(deps: ExecDeps): Promise<Exec> {
     deps,
     hierarchies: { version: cgroupVersion, mounts: cgroupMounts, hybrid },
     caches,
-    kept: new KeptSteps(deps.layers),
+    kept: new KeptSteps(deps.layers, (id) => deps.onStepDropped?.(id)),
     running: new Map(),
   };
   const closing = new AbortController();
@@ -65,6 +65,7 @@ export async function createExec(deps: ExecDeps): Promise<Exec> {
       fill: (id, fillDirectory, signal) => caches.fill(id, fillDirectory, signal),
     },
     keptStep: (stepId) => room.kept.get(stepId),
+    findKeptStep: (prefix) => room.kept.find(prefix),
     runningCgroups: () => new Set([...room.running.values()].map(({ cgroup }) => cgroup)),
     networkUser(id: ContainerId) {
       const step = room.running.get(id);

@@ -1,5 +1,6 @@
 // The face of RUN: a step runs as a container does, in a shim, with the same profile, and leaves a layer. Cache mounts live here.
 
+import type { Digest } from "../../../base/digest.ts";
 import type { Logger } from "../../../base/log.ts";
 import type { ContainerId } from "../../../base/ids.ts";
 import type { Networks, NetworkUser } from "../../network/index.ts";
@@ -10,9 +11,11 @@ import type { Snapshot } from "../solver/index.ts";
 import type { BuildLayers } from "../layers/index.ts";
 import type { OpRunner, ReclaimableStore } from "../solver/index.ts";
 
-/** A failed step whose tree is kept for a while. */
+/** A failed step the state before which is kept for a while. */
 export interface KeptStep {
+  /** The id of the image that `configBytes` are the config of, in hex. */
   readonly stepId: string;
+  readonly configBytes: Uint8Array;
   readonly layers: Extract<Snapshot, { kind: "layers" }>["layers"];
   readonly env: readonly string[];
   readonly user: string;
@@ -34,6 +37,8 @@ export interface ExecDeps {
     readonly ulimits: readonly { readonly Name: string; readonly Soft: number; readonly Hard: number }[];
     runtime(): { readonly path: string; readonly args: readonly string[]; readonly isCrun: boolean };
   };
+  /** A failed step is kept no more. @param id of its image */
+  onStepDropped?(id: Digest): void;
   /** Copies what is at `source` of a snapshot (a directory: what is in it) into an empty directory; for new cache mounts. */
   copyTree(from: Snapshot, source: string, directory: string, signal: AbortSignal): Promise<void>;
   readonly logger: Logger;
@@ -48,6 +53,8 @@ export interface Exec {
     fill(id: string, fillDirectory: (path: string) => Promise<void>, signal: AbortSignal): Promise<boolean>;
   };
   keptStep(stepId: string): KeptStep | undefined;
+  /** The only kept step whose id begins so. */
+  findKeptStep(prefix: string): KeptStep | undefined;
   /** Cgroups of steps that run now; for `system check`. */
   runningCgroups(): ReadonlySet<string>;
   /** A step that runs, as network/ asks who uses its addresses; undefined when it is none. */

@@ -1,10 +1,17 @@
-// Trees of failed steps, kept for a shell: for an hour, and the last twenty of them.
+// The state before failed steps, kept for a shell: for an hour, and of the last twenty of them. A kept step's id is that of the image
+// which its layers and its settings make.
 
+import { type Digest, digestOf, hexOf } from "../../../base/digest.ts";
 import type { BuildLayers } from "../layers/index.ts";
 import type { KeptStep } from "./index.ts";
 
 const keptMs = 60 * 60 * 1000;
 const maxKept = 20;
+
+/** What is kept of a step that failed, before it has an id. */
+export interface FailedStep extends Pick<KeptStep, "layers" | "env" | "user" | "workingDirectory" | "args"> {
+  readonly platform: { readonly os: string; readonly architecture: string; readonly variant?: string };
+}
 
 export class KeptSteps implements Disposable {
   readonly #layers: Pick<BuildLayers, "keep">;
@@ -12,24 +19,50 @@ export class KeptSteps implements Disposable {
     string,
     { readonly step: KeptStep; readonly hold: Disposable; readonly timer: NodeJS.Timeout }
   >();
+  readonly #onDrop: (id: Digest) => void;
 
-  constructor(layers: Pick<BuildLayers, "keep">) {
+  /** @param onDrop called with the image's id of a step that is kept no more */
+  constructor(layers: Pick<BuildLayers, "keep">, onDrop: (id: Digest) => void) {
     this.#layers = layers;
+    this.#onDrop = onDrop;
   }
 
   get(stepId: string): KeptStep | undefined {
     return this.#kept.get(stepId)?.step;
   }
 
-  /** The oldest makes room. */
-  add(step: KeptStep): void {
+  /** The only one whose id begins so. */
+  find(prefix: string): KeptStep | undefined {
+    const found = [...this.#kept.values()].filter(({ step }) => step.stepId.startsWith(prefix));
+    return found.length === 1 ? found[0]?.step : undefined;
+  }
+
+  /** The oldest makes room. @returns the step's id: 64 hex digits */
+  add(failed: FailedStep): string {
+    const { platform, ...rest } = failed;
+    const configBytes = configOf(failed);
+    const stepId = hexOf(digestOf(configBytes));
+    const before = this.#kept.get(stepId);
+    if (before !== undefined) this.#forget(stepId);
     const [oldest] = this.#kept.keys();
     if (this.#kept.size >= maxKept && oldest !== undefined) this.#drop(oldest);
-    const timer = setTimeout(() => this.#drop(step.stepId), keptMs).unref();
-    this.#kept.set(step.stepId, { step, hold: this.#layers.keep(step.layers), timer });
+    const timer = setTimeout(() => this.#drop(stepId), keptMs).unref();
+    this.#kept.set(stepId, {
+      step: { ...rest, stepId, configBytes },
+      hold: this.#layers.keep(failed.layers),
+      timer,
+    });
+    return stepId;
   }
 
   #drop(stepId: string): void {
+    const kept = this.#kept.get(stepId);
+    if (kept === undefined) return;
+    this.#forget(stepId);
+    this.#onDrop(digestOf(kept.step.configBytes));
+  }
+
+  #forget(stepId: string): void {
     const kept = this.#kept.get(stepId);
     this.#kept.delete(stepId);
     clearTimeout(kept?.timer);
@@ -37,6 +70,20 @@ export class KeptSteps implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const stepId of this.#kept.keys()) this.#drop(stepId);
+    for (const stepId of this.#kept.keys()) this.#forget(stepId);
   }
+}
+
+/** The same step on the same layers has the same bytes. */
+function configOf({ layers, env, user, workingDirectory, args, platform }: FailedStep): Uint8Array {
+  const { os, architecture, variant } = platform;
+  const config = {
+    architecture,
+    os,
+    ...(variant === undefined ? {} : { variant }),
+    config: { Env: env, User: user, WorkingDir: workingDirectory, Cmd: args },
+    rootfs: { type: "layers", diff_ids: layers },
+    comment: "gantry: the state before a step of a build that failed",
+  };
+  return Buffer.from(JSON.stringify(config));
 }

@@ -8,6 +8,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
+import { failpoint } from "../../../base/failpoint.ts";
 import { newContainerId, type ContainerId } from "../../../base/ids.ts";
 import { type CgroupHierarchies, cgroupDirectories, killCgroup, removeCgroup } from "../../kernel/cgroups.ts";
 import type { ExitRecord, Shim } from "../../runtime/index.ts";
@@ -83,15 +84,19 @@ export async function runStep(
   const cgroup = cgroupOf(op, id, deps.config);
   room.running.set(id, { cgroup, networkMode: networkModeOf(op) });
   let end: StepEnd;
+  let cleared: boolean;
   try {
     await makeStepDirectories(directories, secrets.size > 0);
+    await failpoint("build.exec.directories");
     using access = await openAccess(directories.run, secrets, agents, op.env, client, signal);
     const views = viewsOf(room, op, inputs, caches.paths, access, directories);
     end = await runProcess(room, { op, id, directories, cgroup, layer, access, views }, context, signal);
   } finally {
-    await clear(room, id, cgroup, directories);
+    cleared = await clear(room, id, cgroup, directories);
   }
   signal.throwIfAborted();
+  // What still runs could write into a layer that others build upon.
+  if (!cleared) throw new EngineError("System", "the step has ended, but processes of it are left");
   if (end.exitCode === 0) return { kind: "layers", layers: await layer.finish(context.job.clampTimes, signal) };
   const { env, user, workingDirectory, args, platform } = op;
   const layers = root?.layers ?? [];
@@ -102,11 +107,13 @@ export async function runStep(
 }
 
 /** Everything that can be complained about before anything is done. */
-function checkStep({ deps }: StepRoom, op: ExecOp, { job }: RunContext): void {
+function checkStep({ deps, hierarchies }: StepRoom, op: ExecOp, { job }: RunContext): void {
   requirePlatform(op.platform, deps.facts.architecture);
   if (op.network === "host") requireEntitlement(job.entitlements, "network.host");
   if (op.security === "insecure") requireEntitlement(job.entitlements, "security.insecure");
   if (op.args.length === 0) throw new EngineError("InvalidParameter", "the step has no command");
+  // Of a cgroup parent that leads out of the hierarchies.
+  cgroupDirectories(hierarchies, cgroupOf(op, "0", deps.config));
   const config = configOf(op, op.env);
   const hostConfig = hostConfigOf(op, deps.config);
   const wrong = [
@@ -386,20 +393,31 @@ async function endShim(shim: Shim): Promise<void> {
   await shim.gone;
 }
 
-/** What the shim deletes when it leaves, made sure of, and what it knows nothing of. */
-async function clear(room: StepRoom, id: ContainerId, cgroup: string, directories: StepDirectories): Promise<void> {
-  try {
-    if (cgroupDirectories(room.hierarchies, cgroup).some((directory) => existsSync(directory))) {
-      await killCgroup(room.hierarchies, cgroup);
-      await removeCgroup(room.hierarchies, cgroup);
+/**
+ * What the shim deletes when it leaves, made sure of, and what it knows nothing of.
+ *
+ * @returns false where processes may be left
+ */
+async function clear(room: StepRoom, id: ContainerId, cgroup: string, directories: StepDirectories): Promise<boolean> {
+  const told = async (work: () => Promise<void>): Promise<boolean> => {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      room.deps.logger.error("what is left of a build's step could not be deleted", {
+        step: id,
+        error: messageOf(error),
+      });
+      return false;
     }
-    await removeStepDirectories(directories);
-  } catch (error) {
-    room.deps.logger.error("what is left of a build's step could not be deleted", {
-      step: id,
-      error: messageOf(error),
-    });
-  } finally {
-    room.running.delete(id);
-  }
+  };
+  const ended = await told(async () => {
+    if (!cgroupDirectories(room.hierarchies, cgroup).some((directory) => existsSync(directory))) return;
+    await killCgroup(room.hierarchies, cgroup);
+    await removeCgroup(room.hierarchies, cgroup);
+  });
+  // Secrets are in there: they go whatever else stays.
+  await told(() => removeStepDirectories(directories));
+  room.running.delete(id);
+  return ended;
 }
