@@ -155,7 +155,10 @@ async function world(t: TestContext): Promise<World> {
   };
   const store = memoryStore();
   const deps = {
-    solver: { solve, cache: { entries: async () => [], prune: absent, offer: () => undefined } },
+    solver: {
+      solve,
+      cache: { entries: async () => [], known: () => new Map(), prune: absent, offer: () => undefined },
+    },
     exporters: {
       validate: () => undefined,
       export: async (

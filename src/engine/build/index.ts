@@ -12,7 +12,7 @@ import type { Exec, KeptStep } from "./exec/index.ts";
 import type { Exporters, OutputRequest } from "./export/index.ts";
 import type { Graph, ImageDraft, LowerOptions, NamedContext } from "./graph/index.ts";
 import type { BuildLayers } from "./layers/index.ts";
-import type { BuildProgress } from "./progress.ts";
+import type { BuildProgress, VertexReporter } from "./progress.ts";
 import type { BuildCache, Solver } from "./solver/index.ts";
 import type { Images } from "../images/index.ts";
 import type { Store } from "../store/index.ts";
@@ -44,7 +44,7 @@ export interface FrontendRequest
     readonly sbom: boolean;
   };
   /** A question instead of a build. */
-  readonly subrequest: "outline" | "targets" | "lint" | "describe" | undefined;
+  readonly subrequest: "outline" | "targets" | "lint" | "describe" | "plan" | undefined;
   /** Everything as the client wrote it, for provenance and history. */
   readonly raw: Readonly<Record<string, string>>;
 }
@@ -201,7 +201,8 @@ export interface ImageResolver {
       readonly mode: "always" | "missing";
       readonly client: BuildClient;
       readonly storeId: string | undefined;
-      readonly progress: BuildProgress;
+      /** Of the step that is told to look at the image. */
+      readonly report: VertexReporter;
     },
     signal: AbortSignal,
   ): Promise<import("./graph/index.ts").KnownImage>;

@@ -1,6 +1,7 @@
 // Answers to questions about a Dockerfile (buildx's --call and --check), as the metadata of a result without images.
 
-import type { Dockerfile, DockerfileError, LintWarning } from "./dockerfile/index.ts";
+import type { Dockerfile, LintWarning, Range } from "./dockerfile/index.ts";
+import { failureOf } from "./failure.ts";
 import {
   describeSubrequests,
   type LowerOptions,
@@ -44,12 +45,23 @@ export function outlineAnswer(dockerfile: Dockerfile, options: LowerOptions): An
   return { document, text: renderOutline(document) };
 }
 
+export function planAnswer(text: string): Answer {
+  return { document: { plan: text.split("\n").slice(0, -1) }, text };
+}
+
 /** @param failure why the Dockerfile could not be built at all */
 export function lintAnswer(
-  dockerfile: Dockerfile,
+  dockerfile: Pick<Dockerfile, "filename" | "source">,
   warnings: readonly LintWarning[],
-  failure: DockerfileError | undefined,
+  failure: { readonly message: string; readonly ranges: readonly Range[] } | undefined,
 ): Answer {
   const { json, text } = renderLint(dockerfile, warnings, failure);
   return { document: json, text, statusCode: warnings.length > 0 || failure !== undefined ? 1 : 0 };
+}
+
+/** --check of what cannot be parsed is an answer, too. @throws unknown an error that is not one of the text, as it was */
+export function unparsedAnswer(error: unknown): Answer {
+  const { message, source } = failureOf(error);
+  if (source === undefined) throw error;
+  return lintAnswer(source, [], { message, ranges: source.ranges });
 }

@@ -22,7 +22,15 @@ import {
   renameDirectories,
 } from "./graph/index.ts";
 import type { BuilderDeps, BuildJob, FrontendRequest, FrontendResult, OpenJobRequest } from "./index.ts";
-import { answerResult, describeAnswer, lintAnswer, outlineAnswer, targetsAnswer, unparsedAnswer } from "./job-answers.ts";
+import {
+  answerResult,
+  describeAnswer,
+  lintAnswer,
+  outlineAnswer,
+  planAnswer,
+  targetsAnswer,
+  unparsedAnswer,
+} from "./job-answers.ts";
 import { foreignDirectory, routingClient } from "./job-client.ts";
 import { type PreparedContext, prepareContext } from "./job-context.ts";
 import { type Definition, loadDefinition, loadIgnoreFile } from "./job-definition.ts";
@@ -133,10 +141,12 @@ export class Job implements BuildJob {
 
   /** The graph as text, and nothing is built. */
   async plan(request: FrontendRequest): Promise<string> {
-    return this.#run(async () => {
-      const { lowered } = await this.#lower(request);
-      return renderPlan({ graph: lowered.graph, cached: new Map() });
-    });
+    return this.#run(() => this.#plan(request));
+  }
+
+  async #plan(request: FrontendRequest): Promise<string> {
+    const { lowered, epoch } = await this.#lower(request);
+    return renderPlan({ graph: lowered.graph, cached: this.#deps.solver.cache.known(lowered.graph, epoch) });
   }
 
   async close(outcome: { readonly error: unknown }): Promise<void> {
@@ -319,6 +329,7 @@ export class Job implements BuildJob {
     question: NonNullable<FrontendRequest["subrequest"]>,
   ): Promise<FrontendResult> {
     if (question === "describe") return answerResult(describeAnswer());
+    if (question === "plan") return answerResult(planAnswer(await this.#plan(request)));
     const parsed = await this.#parse(request).catch((error: unknown) => {
       if (question !== "lint") throw error;
       return unparsedAnswer(error);

@@ -62,6 +62,7 @@ const subrequests: Readonly<Record<string, FrontendRequest["subrequest"]>> = {
   "frontend.lint": "lint",
   "frontend.subrequests.describe": "describe",
   "subrequests.describe": "describe",
+  "gantry.plan": "plan",
 };
 
 /** @throws InvalidParameter, NotImplemented the first option that cannot be done, by its name */
@@ -259,7 +260,11 @@ function parseContext(key: string, value: string, input: InputOf): NamedContext 
     const { remote, ref, subdirectory } = parseGitUrl(value);
     return { kind: "git", remote, ref, subdirectory };
   }
-  if (scheme === "http" || scheme === "https") return { kind: "http", url: value, filename: "context" };
+  if (scheme === "http" || scheme === "https")
+    // A named context is the file itself, as it is called there.
+    return key === "context"
+      ? { kind: "http", url: value, filename: "context" }
+      : { kind: "http", url: value, filename: "", unpack: false };
   throw new EngineError("InvalidParameter", `${key}: unsupported context source ${scheme || value}`);
 }
 
@@ -313,7 +318,12 @@ function parseAttestations(options: ReadonlyMap<string, string>): FrontendReques
   let provenance: FrontendRequest["attest"]["provenance"];
   let sbom = false;
   for (const [type, text] of withPrefix(options, "attest:")) {
-    const attributes = new Map(parseCsv(text).map((pair) => splitPair(pair)));
+    // buildx repeats the kind in its value.
+    const attributes = new Map(
+      parseCsv(text)
+        .map(splitPair)
+        .filter(([key, value]) => key !== "type" || value !== type),
+    );
     if (isTrue(attributes.get("disabled") ?? "")) continue;
     if (type === "sbom") sbom = parseSbom(attributes);
     else if (type === "provenance") provenance = parseProvenance(attributes);

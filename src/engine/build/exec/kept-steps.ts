@@ -39,7 +39,7 @@ export class KeptSteps implements Disposable {
 
   /** The oldest makes room. @returns the step's id: 64 hex digits */
   add(failed: FailedStep): string {
-    const { platform, ...rest } = failed;
+    const { layers, env, user, workingDirectory, args } = failed;
     const configBytes = configOf(failed);
     const stepId = hexOf(digestOf(configBytes));
     const before = this.#kept.get(stepId);
@@ -48,8 +48,8 @@ export class KeptSteps implements Disposable {
     if (this.#kept.size >= maxKept && oldest !== undefined) this.#drop(oldest);
     const timer = setTimeout(() => this.#drop(stepId), keptMs).unref();
     this.#kept.set(stepId, {
-      step: { ...rest, stepId, configBytes },
-      hold: this.#layers.keep(failed.layers),
+      step: { stepId, configBytes, layers, env, user, workingDirectory, args },
+      hold: this.#layers.keep(layers),
       timer,
     });
     return stepId;

@@ -6,7 +6,7 @@ import type { Graph, Op } from "./index.ts";
 
 export interface BuildPlan {
   readonly graph: Graph;
-  /** What is known of the cache: vertex → whether a record is there, undefined where only content decides. */
+  /** What is known of the cache: vertex → whether a record is there, undefined where only content decides; see BuildCache.known. */
   readonly cached: ReadonlyMap<Digest, boolean | undefined>;
 }
 
@@ -36,14 +36,17 @@ function detail(op: Op): string {
   }
 }
 
+function stateOf(cached: boolean | undefined): string {
+  if (cached === undefined) return "content";
+  return cached ? "cached" : "run";
+}
+
 /** Two lines per vertex: number, cache, name, kind and what it does, numbers of its inputs. */
 export function renderPlan(plan: BuildPlan): string {
   const numbers = new Map([...plan.graph.vertices.keys()].map((digest, index) => [digest, index + 1]));
   const width = String(numbers.size).length;
   const lines = [...plan.graph.vertices.values()].map(({ digest, op, inputs, name, ignoreCache }) => {
-    const cached = plan.cached.get(digest);
-    const known = cached === undefined ? "content" : cached ? "cached" : "run";
-    const state = ignoreCache ? "no cache" : plan.cached.size === 0 ? "" : known;
+    const state = ignoreCache ? "no cache" : plan.cached.has(digest) ? stateOf(plan.cached.get(digest)) : "";
     const number = String(numbers.get(digest) ?? 0).padStart(width);
     const from = inputs.length === 0 ? "" : ` ← ${inputs.map((input) => numbers.get(input) ?? "?").join(", ")}`;
     return `${number} ${state.padEnd(8)} ${name}${from}\n${" ".repeat(width)}          ${hexOf(digest).slice(0, 12)} ${op.kind} ${detail(op)}`.trimEnd();

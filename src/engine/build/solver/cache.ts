@@ -19,6 +19,7 @@ import type {
   Solution,
   SolverDeps,
 } from "./index.ts";
+import { knownSteps } from "./known-steps.ts";
 import { Offers } from "./offers.ts";
 import { type PruneCandidate, type PruneRules, keepBytesOf, planPrune } from "./plan-prune.ts";
 import { parseCacheFilters } from "./prune-filters.ts";
@@ -85,6 +86,10 @@ export class EngineBuildCache implements BuildCache {
 
   tops(): readonly ChainId[] {
     return this.#deps.records.tops();
+  }
+
+  known(graph: Graph, clampTimes: number | undefined): ReadonlyMap<Digest, boolean | undefined> {
+    return knownSteps(this.#deps, graph, clampTimes);
   }
 
   exportRecords(graph: Graph, solution: Solution, mode: "min" | "max"): readonly CacheRecordExport[] {
@@ -253,6 +258,7 @@ export class EngineBuildCache implements BuildCache {
       throw error;
     }
     try {
+      await failpoint("build.prune.committed");
       await layers.discard();
     } catch (error) {
       logger.error("files of the build cache are left", { error: messageOf(error) });

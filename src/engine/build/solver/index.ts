@@ -140,6 +140,11 @@ export interface BuildCache {
   ): Promise<{ readonly removed: readonly (CacheEntry & { readonly reason: string })[]; readonly freedBytes: number }>;
   /** Chain tops of all records, for the collection of layers. */
   tops(): readonly ChainId[];
+  /**
+   * What is known of a graph before anything is done, by definitions alone: true, a record is there; false, the step would run;
+   * undefined, only content or the world tells. Vertices of which nothing can be said at all are left out.
+   */
+  known(graph: Graph, clampTimes: number | undefined): ReadonlyMap<Digest, boolean | undefined>;
   /** Looks a key up; for import and export of caches. */
   exportRecords(graph: Graph, solution: Solution, mode: "min" | "max"): readonly CacheRecordExport[];
   /** Keys that an external cache offers to this job; layers are fetched when a record is used. */
