@@ -3,19 +3,15 @@
 // tested by src/engine/buildkit/door.test.ts alone.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { findBuildx } from "../support/buildx.ts";
 import { hasDockerCli } from "../support/cli.ts";
 import { type CommandResult, runCommand, startDaemon, type TestDaemon } from "../support/daemon.ts";
 
-const buildx = [
-  process.env["DOCKER_BUILDX"] ?? "",
-  "/usr/libexec/docker/cli-plugins/docker-buildx",
-  "/usr/lib/docker/cli-plugins/docker-buildx",
-  "/usr/local/lib/docker/cli-plugins/docker-buildx",
-].find((path) => path !== "" && existsSync(path));
+const buildx = findBuildx();
 const skip =
   hasDockerCli() && buildx !== undefined ? false : "no docker CLI with buildx: set DOCKER_BUILDX to its path";
 

@@ -26,7 +26,7 @@ interface CacheBlob {
   readonly sizeBytes: number;
   readonly mediaType: string;
   readonly annotations: Readonly<Record<string, string>>;
-  open(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  readonly open: (offset: number, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
 
 /** What is sent; blobs stay until it is disposed of. */
