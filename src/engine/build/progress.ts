@@ -25,6 +25,8 @@ export interface PlannedStep {
   readonly vertex: string | undefined;
   /** Of an instruction that names an image: its id. */
   readonly imageId?: string;
+  /** Not of the file: an ONBUILD of the image that the FROM before it names. */
+  readonly isTrigger?: boolean;
 }
 
 export type BuildEvent =

@@ -71,7 +71,13 @@ export class ClassicDoor {
     await using held = new AsyncDisposableStack();
     const { context, named } = await this.#context(request, body, signal);
     if (context !== undefined) held.use(context);
-    const client = new ClassicClient({ ref, registries: request.registries, context, session });
+    const client = new ClassicClient({
+      ref,
+      registries: request.registries,
+      context,
+      dockerfile: request.dockerfile,
+      session,
+    });
     const frontend = frontendRequestOf(request, named);
     const { builder } = this.#deps;
     const entitlements = frontend.networkMode === "host" ? ["network.host"] : [];

@@ -13,6 +13,8 @@ export interface ClassicClientOptions {
   readonly ref: string;
   readonly registries: ReadonlyMap<string, RegistryCredentials>;
   readonly context: TarContext | undefined;
+  /** Its path in the context. */
+  readonly dockerfile: string;
   readonly session: BuildClient | undefined;
 }
 
@@ -26,11 +28,11 @@ export class ClassicClient implements BuildClient {
   }
 
   async syncDirectory(name: string, options: SyncOptions, signal: AbortSignal): Promise<SourceDirectory> {
-    const { context, session } = this.#options;
+    const { context, dockerfile, session } = this.#options;
     if (context === undefined) return this.#session("its files", session).syncDirectory(name, options, signal);
     if (name !== "context" && name !== "dockerfile")
       throw new EngineError("NotFound", `the client has no directory ${JSON.stringify(name)}`);
-    if (name === "context") await context.exclude(options.excludePatterns);
+    if (name === "context") await context.exclude(options.excludePatterns, [dockerfile, ".dockerignore"]);
     return context.directory();
   }
 

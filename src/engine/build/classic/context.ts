@@ -7,7 +7,9 @@ import { mkdir, rm } from "node:fs/promises";
 import { join, normalize } from "node:path";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
+import { failpoint } from "../../../base/failpoint.ts";
 import { decompress, detectCompression, magicLength } from "../../images/compression.ts";
+import { layerQuota, namingFullDisk } from "../../images/layer-quota.ts";
 import { unpackTar } from "../../snapshots/unpacker.ts";
 import { createIgnoreMatcher } from "../dockerfile/index.ts";
 import type { EntryType, SourceDirectory, SourceEntry } from "../sources/index.ts";
@@ -18,7 +20,8 @@ export interface TarContextDeps {
   readonly unpackPath: string;
 }
 
-const limits = { entries: 2_000_000, bytes: Number.MAX_SAFE_INTEGER, depth: 1024 } as const;
+/** Its bytes are bounded by what the disk has. */
+const limits = { entries: 2_000_000, depth: 1024 } as const;
 /** Larger files are read as streams. */
 const smallFileBytes = 1 << 20;
 /** Entries between two turns of the event loop. */
@@ -45,14 +48,18 @@ export class TarContext implements AsyncDisposable {
     await mkdir(join(root, "fs"), { recursive: true, mode: 0o755 });
     const context = new TarContext(root);
     try {
+      const bytes = await layerQuota({ dataRoot: deps.dataRoot });
       const unpacked = await unpackTar(
         deps.unpackPath,
         await plain(body[Symbol.asyncIterator]()),
         root,
-        limits,
+        { ...limits, bytes },
         signal,
-      );
+      ).catch((error: unknown) => {
+        throw namingFullDisk({ dataRoot: deps.dataRoot }, "the context", bytes, error);
+      });
       await unpacked.synced;
+      await failpoint("build.context.unpacked");
       context.#entries = await entriesOf(join(root, "fs"), signal);
       return context;
     } catch (error) {
@@ -61,20 +68,22 @@ export class TarContext implements AsyncDisposable {
     }
   }
 
-  /** What patterns exclude is deleted: the classic builder's context is without it. */
-  async exclude(patterns: readonly string[]): Promise<void> {
+  /**
+   * Deletes those of the files that the patterns exclude. Nothing else: clients leave out what they exclude, but for the files that
+   * the daemon needs to read.
+   */
+  async exclude(patterns: readonly string[], files: readonly string[]): Promise<void> {
     if (patterns.length === 0) return;
     const matcher = createIgnoreMatcher(patterns);
-    const kept = new Set(this.#entries.filter(({ path }) => !matcher.ignores(path)).map(({ path }) => path));
-    // A directory stays when something in it was brought back.
-    for (const path of kept)
-      for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1)) kept.add(path.slice(0, at));
-    const gone = this.#entries.filter(({ path }) => !kept.has(path));
-    for (const { path } of gone) await rm(join(this.#root, "fs", path), { recursive: true, force: true });
+    const gone = new Set(
+      files.map((file) => normalize(file).replace(/^\/+/, "")).filter((path) => matcher.ignores(path)),
+    );
+    if (!this.#entries.some(({ path }) => gone.has(path))) return;
+    for (const path of gone) await rm(join(this.#root, "fs", path), { force: true });
     this.#entries = this.#entries
-      .filter(({ path }) => kept.has(path))
+      .filter(({ path }) => !gone.has(path))
       // The name that came first may be gone.
-      .map((entry) => (entry.type === "file" && !kept.has(entry.linkName) ? { ...entry, linkName: "" } : entry));
+      .map((entry) => (entry.type === "file" && gone.has(entry.linkName) ? { ...entry, linkName: "" } : entry));
   }
 
   /**

@@ -88,6 +88,31 @@ test("a step that failed is told although an earlier one still runs", () => {
   assert.match(text(told), /Running in a{12}\nStep 3\/3 : COPY \. \/\nwhy\n$/);
 });
 
+test("triggers of a base image are announced and told without numbers", () => {
+  const renderer = new ClassicRenderer((message) => told.push(message), loud);
+  const told: ProgressMessage[] = [];
+  renderer.event({
+    kind: "plan",
+    steps: [
+      { instruction: "FROM x", vertex: b, imageId: b },
+      { instruction: "RUN trigger", vertex: a, isTrigger: true },
+      { instruction: "CMD x", vertex: undefined },
+    ],
+  });
+  renderer.event(vertex(b, { completedAt: 2n }));
+  renderer.event(vertex(a, {}));
+  renderer.event(log(a, "out\n"));
+  renderer.event(vertex(a, { completedAt: 3n }));
+  assert.equal(
+    text(told),
+    [
+      "Step 1/2 : FROM x\n# Executing 1 build trigger\n",
+      ` ---> Running in ${"a".repeat(12)}\nout\n ---> Removed intermediate container ${"a".repeat(12)}\n`,
+      ` ---> ${"a".repeat(12)}\nStep 2/2 : CMD x\n`,
+    ].join(""),
+  );
+});
+
 test("each heading is a message of its own, its line's end another", () => {
   const told = render([], () => undefined);
   assert.deepEqual(told[0], { stream: "Step 1/3 : FROM scratch" });

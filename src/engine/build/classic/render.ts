@@ -19,6 +19,10 @@ export interface ClassicRendering {
 
 interface StepState {
   readonly step: PlannedStep;
+  /** Among those of the file, from 1; triggers have none. */
+  readonly number: number | undefined;
+  /** Behind a FROM. */
+  readonly triggers: number;
   headed: boolean;
   running: boolean;
 }
@@ -53,7 +57,7 @@ export class ClassicRenderer {
   event(event: BuildEvent): void {
     switch (event.kind) {
       case "plan":
-        this.#steps.push(...event.steps.map((step) => ({ step, headed: false, running: false })));
+        this.#steps.push(...numbered(event.steps));
         break;
       case "vertex":
         this.#of(event.vertex.digest).vertex = event.vertex;
@@ -140,10 +144,13 @@ export class ClassicRenderer {
     const isFrom = /^FROM\s/i.test(step.instruction);
     if (!state.headed) {
       state.headed = true;
-      this.heading(this.#next + 1, this.#steps.length, step.instruction);
+      const total = this.#steps.filter(({ number }) => number !== undefined).length;
+      if (state.number !== undefined) this.heading(state.number, total, step.instruction);
+      if (state.triggers > 0)
+        this.#stream(`# Executing ${state.triggers} build trigger${state.triggers === 1 ? "" : "s"}\n`);
     }
     if (vertex === undefined) {
-      if (isFrom) this.#stream(" ---> \n");
+      if (isFrom && state.triggers === 0) this.#stream(" ---> \n");
       return true;
     }
     if (!vertex.cached && !state.running && /^RUN\s/i.test(step.instruction)) {
@@ -154,7 +161,7 @@ export class ClassicRenderer {
     if (vertex.error !== "" || vertex.completedAt === undefined) return false;
     if (vertex.cached && !isFrom) this.#stream(" ---> Using cache\n");
     if (state.running && this.#options.remove) this.#tellRemoved(vertex.digest);
-    this.#stream(` ---> ${short(step.imageId ?? vertex.digest)}\n`);
+    if (state.triggers === 0) this.#stream(` ---> ${short(step.imageId ?? vertex.digest)}\n`);
     return true;
   }
 
@@ -191,6 +198,17 @@ export class ClassicRenderer {
     if (!this.#options.quiet) this.#sink(message);
     else if (this.#unsaid.push(message) > maxUnsaid) this.#unsaid.shift();
   }
+}
+
+function numbered(steps: readonly PlannedStep[]): readonly StepState[] {
+  let number = 0;
+  return steps.map((step, at) => {
+    const isTrigger = step.isTrigger === true;
+    if (!isTrigger) number++;
+    const next = steps.findIndex((other, index) => index > at && other.isTrigger !== true);
+    const triggers = isTrigger ? 0 : (next < 0 ? steps.length : next) - at - 1;
+    return { step, number: isTrigger ? undefined : number, triggers, headed: false, running: false };
+  });
 }
 
 /** The twelve digits that docker shows. */

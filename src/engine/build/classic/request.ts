@@ -25,7 +25,7 @@ export function frontendRequestOf(request: BuildImageRequest, context: NamedCont
     sourceDateEpoch: epochOf(buildArgs.get("SOURCE_DATE_EPOCH")),
     cacheMountNamespace: buildArgs.get("BUILDKIT_CACHE_MOUNT_NS") ?? "",
     filename: request.dockerfile,
-    dockerfile: { kind: "directory", name: "dockerfile" },
+    dockerfile: context.kind === "local" ? { kind: "directory", name: "dockerfile" } : { kind: "context" },
     context,
     contextSubdirectory: "",
     namedContexts: new Map(),

@@ -295,6 +295,8 @@ export interface Lowered {
 export interface PlannedInstruction {
   readonly instruction: string;
   readonly vertex: Digest | undefined;
+  /** Not of the file: an ONBUILD of the image that the FROM before it names. */
+  readonly isTrigger?: boolean;
 }
 
 /** Key of `known`: reference and platform. */

@@ -179,7 +179,7 @@ function apply(state: StageState, command: Command, visit: (node: StageNode) => 
     case "onbuild":
       applyConfig(state, instruction, facts);
   }
-  if (!isOnBuild) run.onStep({ instruction: instruction.original, vertex });
+  run.onStep({ instruction: instruction.original, vertex, ...(isOnBuild ? { isTrigger: true } : {}) });
 }
 
 /** A stage that begins with a local directory and is written to, or is the result, needs all of it. */
