@@ -109,14 +109,15 @@ class Conductor implements Builder {
 
   #recordOf(job: Job, state: BuildState, error: unknown): Omit<BuildRecord, "attachments"> {
     const { outputs, platforms, request } = job.facts;
-    const { source } = failureOf(error);
+    const { source, vertex } = failureOf(error);
+    const step = vertex === undefined ? {} : { vertex };
     return {
       ref: job.ref,
       state,
       request,
       createdAt: job.startedAt,
       completedAt: state === "running" ? undefined : nowRfc3339Nano(),
-      error: error === undefined ? undefined : { message: messageOf(error), source },
+      error: error === undefined ? undefined : { message: messageOf(error), source, ...step },
       outputs,
       ...job.progress.counts(),
       platforms,

@@ -68,7 +68,14 @@ export interface BuildRecord {
   readonly request: Readonly<Record<string, string>>;
   readonly createdAt: string;
   readonly completedAt: string | undefined;
-  readonly error: { readonly message: string; readonly source: SourceExcerpt | undefined } | undefined;
+  readonly error:
+    | {
+        readonly message: string;
+        readonly source: SourceExcerpt | undefined;
+        /** The step that failed. */
+        readonly vertex?: string;
+      }
+    | undefined;
   readonly outputs: readonly { readonly type: string; readonly response: Readonly<Record<string, string>> }[];
   readonly totalSteps: number;
   readonly cachedSteps: number;
@@ -175,7 +182,7 @@ export interface BuilderDeps {
   readonly exec: Exec;
   readonly images: Images;
   /** Where files of a downloaded context are looked for. */
-  readonly layers: Pick<BuildLayers, "directories">;
+  readonly layers: Pick<BuildLayers, "directories" | "keep">;
   /** Looks at a base image, pulling what is missing: see sources/. */
   readonly resolveImage: ImageResolver;
   readonly store: Store;

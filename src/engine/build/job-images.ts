@@ -67,8 +67,9 @@ async function resolveOne(
   const name = `${prefix} load metadata for ${reference}`;
   const { client, mode, progress } = context;
   try {
-    return await progress.vertex({ digest: digestOf(`${name} ${storeId ?? ""}`), name }, () =>
-      resolver.resolve(reference, platform, { mode, client, storeId, progress }, signal),
+    return await progress.vertex(
+      { digest: digestOf(`${name} ${storeId ?? ""} ${renderPlatform(platform)}`), name },
+      (report) => resolver.resolve(reference, platform, { mode, client, storeId, report }, signal),
     );
   } catch (error) {
     signal.throwIfAborted();

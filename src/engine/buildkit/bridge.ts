@@ -1,5 +1,6 @@
 // LLBBridge: what a client asks while its Control.Solve stands. Every call names its build in its metadata.
 
+import { digestOf } from "../../base/digest.ts";
 import {
   type Call,
   codes,
@@ -60,7 +61,7 @@ export function createBridge(deps: BuildkitDeps, solves: Solves): Implementation
       try {
         return await bridgeSolve(deps, solves, solve, request, call.signal);
       } catch (error) {
-        const told = grpcFailure(error, builder.failureOf);
+        const told = grpcFailure(error, (thrown) => builder.failureOf(thrown));
         solve.failure = { told, error };
         throw told;
       }
@@ -99,11 +100,12 @@ export function createBridge(deps: BuildkitDeps, solves: Solves): Implementation
         throw new GrpcError(codes.unimplemented, "resolving images for clients is not supported");
       const mode = request.ResolveMode === "pull" ? "always" : "missing";
       const storeId = request.StoreID === "" ? undefined : request.StoreID;
-      const known = await deps.resolveImage.resolve(
-        request.Ref,
-        platformOf(request.Platform),
-        { mode, client: solve.client, storeId, progress: solve.job.progress },
-        call.signal,
+      const { resolveImage } = deps;
+      const platform = platformOf(request.Platform);
+      const name = `resolve image config for docker-image://${request.Ref}`;
+      const vertex = { digest: digestOf(`${name} ${storeId ?? ""} ${renderPlatform(platform)}`), name };
+      const known = await solve.job.progress.vertex(vertex, (report) =>
+        resolveImage.resolve(request.Ref, platform, { mode, client: solve.client, storeId, report }, call.signal),
       );
       return { Digest: known.imageId, Config: Buffer.from(JSON.stringify(known.config)), Ref: request.Ref };
     },

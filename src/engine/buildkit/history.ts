@@ -3,7 +3,7 @@
 import { EngineError } from "../../base/errors.ts";
 import { codes, type MessageInit, type MessageOf } from "../../grpc/index.ts";
 import { type BuildHistoryEvent, type BuildHistoryRequest, historyEventTypes } from "../../spec/buildkit/control.ts";
-import { sourceDetail } from "../../spec/buildkit/errdefs.ts";
+import { sourceDetail, vertexDetail } from "../../spec/buildkit/errdefs.ts";
 import { timestampOfText } from "../../spec/buildkit/types.ts";
 import type { BuildHistory, BuildRecord } from "../build/index.ts";
 import { errorRange } from "./failure.ts";
@@ -64,9 +64,11 @@ export function renderRecord(record: BuildRecord): Event["record"] {
 
 function renderError(record: BuildRecord): NonNullable<Event["record"]>["error"] {
   if (record.error === undefined) return undefined;
-  const { message, source } = record.error;
-  const details =
-    source === undefined ? [] : [sourceDetail(source.filename, source.source, source.ranges.map(errorRange))];
+  const { message, source, vertex } = record.error;
+  const details = [
+    ...(vertex === undefined ? [] : [vertexDetail(vertex)]),
+    ...(source === undefined ? [] : [sourceDetail(source.filename, source.source, source.ranges.map(errorRange))]),
+  ];
   return { code: record.state === "cancelled" ? codes.cancelled : codes.unknown, message, details };
 }
 

@@ -19,6 +19,9 @@ export interface StepAccess extends Disposable {
   readonly mounts: readonly { readonly target: string; readonly tree: ShimView["tree"]; readonly readonly: boolean }[];
 }
 
+/** So many programs of a step talk to one agent at a time: each takes descriptors of the daemon, and a stream to the client. */
+const maxAgentConnections = 64;
+
 /** The values that the client has; undefined for an optional one that it has not. */
 export type SecretValues = ReadonlyMap<SecretMount, Uint8Array>;
 
@@ -56,8 +59,7 @@ export async function findAgents(
   for (const mount of mounts) {
     if (mount.type !== "ssh") continue;
     if (await client.hasAgent(mount.id, signal)) found.add(mount);
-    else if (mount.required)
-      throw new EngineError("NotFound", `no SSH key ${JSON.stringify(mount.id)} forwarded from the client`);
+    else if (mount.required) throw new EngineError("NotFound", `unset ssh forward key ${mount.id}`);
   }
   return found;
 }
@@ -121,6 +123,7 @@ async function forwardAgent(runDir: string, name: string, connect: () => Promise
       (error: unknown) => socket.destroy(error instanceof Error ? error : new Error(messageOf(error))),
     );
   });
+  server.maxConnections = maxAgentConnections;
   await listen(server, runDir, name);
   return {
     [Symbol.dispose]: () => {

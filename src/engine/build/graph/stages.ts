@@ -86,7 +86,11 @@ class StagePlanner {
     }
     refuseCycles(this.nodes);
     const only = this.nodes.length === 1 ? this.nodes[0] : undefined;
-    if (only !== undefined) only.displayName = "";
+    const mounts = this.dockerfile.stages.some(({ instructions }) =>
+      instructions.some((one) => one.kind === "run" && one.mounts.length > 0),
+    );
+    // A mount may be of another stage: BuildKit names stages where there can be several.
+    if (only !== undefined && !mounts) only.displayName = "";
     const target = this.target(declared);
     let reachable = new Set<StageNode>();
     const missing = new Map<ImageKey, WantedImage>();

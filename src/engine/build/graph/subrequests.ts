@@ -20,6 +20,8 @@ export interface SubrequestLocation {
 }
 
 export interface Outline {
+  readonly name?: string;
+  readonly description?: string;
   readonly args?: readonly {
     readonly name: string;
     readonly description?: string;
@@ -216,7 +218,12 @@ export function outlineOf(
   const sortedArgs = [...args.values()].sort((a, b) => a.range.start.line - b.range.start.line);
   const list = (needs: ReadonlyMap<string, OutlineNeed>): readonly OutlineNeed[] =>
     [...needs.values()].sort((a, b) => line(a) - line(b));
+  const from = plan.target.index === undefined ? undefined : dockerfile.stages[plan.target.index]?.from;
+  const stageName = from?.stageName ?? "";
+  const description = from === undefined ? undefined : descriptionOf(from.comments, stageName);
   return {
+    ...(stageName === "" ? {} : { name: stageName }),
+    ...(description === undefined ? {} : { description }),
     ...(sortedArgs.length === 0
       ? {}
       : {
@@ -262,9 +269,11 @@ function table(rows: readonly (readonly string[])[], gap: number): string {
 export function renderOutline(outline: Outline): string {
   const needs = (title: string, list: readonly OutlineNeed[]): string =>
     `${table([[title, "REQUIRED"], ...list.map(({ name, required }) => [name, required === true ? "true" : ""])], 3)}\n`;
-  const { args = [], secrets = [], ssh = [] } = outline;
+  const { name = "", description = "", args = [], secrets = [], ssh = [] } = outline;
   const argumentRows = args.map(({ name, value = "", description = "" }) => [name, value, description]);
+  const title = [name, description].filter((part) => part !== "").join(" - ");
   return [
+    title === "" ? "" : `TARGET: ${title}\n\n`,
     args.length === 0 ? "" : `${table([["BUILD ARG", "VALUE", "DESCRIPTION"], ...argumentRows], 3)}\n`,
     secrets.length === 0 ? "" : needs("SECRET", secrets),
     ssh.length === 0 ? "" : needs("SSH", ssh),

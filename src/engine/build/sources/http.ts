@@ -4,17 +4,27 @@
 //   <dataRoot>/build/http/<hash>/body      the file
 //   <dataRoot>/build/http/<hash>/download  what it is
 
-import { createReadStream, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  createReadStream,
+  createWriteStream,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 
-import { join } from "node:path";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import { type Digest, parseDigest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { KeyedMutex } from "../../../base/mutex.ts";
+import type { BuildClient } from "../client.ts";
 import type { HttpOp, Op } from "../graph/index.ts";
 import type { JobContext, OpRunner, ReclaimableStore, RunContext, Snapshot } from "../solver/index.ts";
-import { download, parseHttpUrl } from "./http-download.ts";
+import { download, type DownloadRequest, type DownloadResult, parseHttpUrl } from "./http-download.ts";
 import { fileNameOf } from "./http-name.ts";
 import type { SourceDirectories } from "./index.ts";
 import { KeptDirectories } from "./kept-directories.ts";
@@ -42,6 +52,8 @@ interface Download {
 const defaultMaxBytes = 16 * 2 ** 30;
 /** A download may take this long. */
 const longestMs = 60 * 60_000;
+/** Source: buildx, BuildKit's session/upload. */
+const uploadHost = "buildkit-session";
 
 export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly reclaimable: ReclaimableStore } {
   const root = join(deps.dataRoot, "build", "http");
@@ -67,7 +79,7 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
     const kept = await readKept(path);
     const before = known.get(op.url);
     if (kept !== undefined && (before?.digest === kept.digest || kept.digest === op.checksum)) return kept;
-    const fetched = await refresh(op.url, path, kept, signal, onBytes);
+    const fetched = await refresh(op.url, path, kept, job.client, signal, onBytes);
     known.set(op.url, fetched);
     return fetched;
   }
@@ -76,6 +88,7 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
     url: string,
     path: string,
     kept: Download | undefined,
+    client: BuildClient,
     signal: AbortSignal,
     onBytes: DownloadProgress,
   ): Promise<Download> {
@@ -92,7 +105,8 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
         proxies: proxies(),
         onBytes,
       };
-      const result = await withTimeLimit(describe(url), longestMs, signal, (bounded) => download(wanted, bounded));
+      const get = isUpload(url) ? receiveUpload : download;
+      const result = await withTimeLimit(describe(url), longestMs, signal, (bounded) => get(wanted, bounded, client));
       if (result.kind === "unchanged") {
         if (kept !== undefined) return kept;
         throw new EngineError("Unavailable", `failed to load ${parseHttpUrl(url).host}: invalid response status 304`);
@@ -156,6 +170,36 @@ export function createHttpRunner(deps: HttpRunnerDeps): OpRunner & { readonly re
 }
 
 type DownloadProgress = (current: number, total: number) => void;
+
+/** What the client brings itself: a context from its standard input has an address on a host that does not exist. */
+function isUpload(url: string): boolean {
+  return parseHttpUrl(url).hostname === uploadHost;
+}
+
+/** @throws NotFound the client offers nothing at that address; InvalidParameter it is too large */
+async function receiveUpload(
+  wanted: DownloadRequest,
+  signal: AbortSignal,
+  client: BuildClient,
+): Promise<DownloadResult> {
+  const hash = createHash("sha256");
+  let size = 0;
+  const stream = await client.upload(wanted.url, signal);
+  const counted = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      size += chunk.byteLength;
+      if (size > wanted.maxBytes)
+        throw new EngineError("InvalidParameter", `the context is larger than ${wanted.maxBytes} bytes`);
+      hash.update(chunk);
+      wanted.onBytes(size, size);
+      yield chunk;
+    }
+  };
+  await pipeline(stream, counted, createWriteStream(wanted.path, { mode: 0o600 }), { signal });
+  const digest = `sha256:${hash.digest("hex")}` as Digest;
+  const unsaid = { etag: undefined, lastModified: undefined, disposition: undefined };
+  return { kind: "downloaded", digest, size, ...unsaid, url: new URL(wanted.url) };
+}
 
 function httpOf(op: Op): HttpOp {
   if (op.kind !== "http") throw new EngineError("System", `the http runner was given an op of kind ${op.kind}`);
