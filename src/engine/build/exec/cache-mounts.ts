@@ -11,6 +11,7 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { isEngineError, messageOf } from "../../../base/errors.ts";
+import { failpoint } from "../../../base/failpoint.ts";
 import type { Logger } from "../../../base/log.ts";
 import { nowRfc3339Nano } from "../../../base/time.ts";
 import type { Store } from "../../store/index.ts";
@@ -144,6 +145,7 @@ export class CacheMounts {
       this.#instances.set(id, instance);
       throw error;
     }
+    await failpoint("build.mount.forgotten");
     renameSync(path, aside);
     const bytes = await directoryBytes(aside);
     await removeTree(aside);
@@ -193,6 +195,7 @@ export class CacheMounts {
     try {
       mkdirSync(path, { mode: 0o700 });
       await made.fill?.(path, signal);
+      await failpoint("build.mount.filled");
       chownSync(path, made.uid, made.gid);
       chmodSync(path, made.mode & 0o7777);
     } catch (error) {

@@ -5,12 +5,12 @@
 //
 // A daemon that dies in between leaves a run directory: stale.ts ends it.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
+import { EngineError } from "../../../base/errors.ts";
 import { failpoint } from "../../../base/failpoint.ts";
 import { newContainerId, type ContainerId } from "../../../base/ids.ts";
-import { type CgroupHierarchies, cgroupDirectories, killCgroup, removeCgroup } from "../../kernel/cgroups.ts";
+import { type CgroupHierarchies, cgroupDirectories, killCgroup } from "../../kernel/cgroups.ts";
 import type { ExitRecord, Shim } from "../../runtime/index.ts";
 import { renderSpec } from "../../runtime/index.ts";
 import { readExitRecord } from "../../runtime/shim-exit-record.ts";
@@ -22,15 +22,10 @@ import type { ExecDeps } from "./index.ts";
 import type { KeptSteps } from "./kept-steps.ts";
 import { readOutput } from "./output.ts";
 import { requirePlatform } from "./platform.ts";
-import {
-  makeStepDirectories,
-  makeThrowAway,
-  removeStepDirectories,
-  type StepDirectories,
-  stepDirectories,
-} from "./step-directories.ts";
+import { makeStepDirectories, makeThrowAway, type StepDirectories, stepDirectories } from "./step-directories.ts";
 import { stepFailed } from "./step-error.ts";
 import { fetchSecrets, findAgents, openAccess, type StepAccess } from "./step-secrets.ts";
+import { clearStep, endShim } from "./step-end.ts";
 import { cgroupOf, configOf, hostConfigOf, networkModeOf, networkRequestOf } from "./step-spec.ts";
 import { cleanTarget, planViews, snapshotTree, type StepViews, type WantedView } from "./step-views.ts";
 
@@ -91,8 +86,13 @@ export async function runStep(
     using access = await openAccess(directories.run, secrets, agents, op.env, client, signal);
     const views = viewsOf(room, op, inputs, caches.paths, access, directories);
     end = await runProcess(room, { op, id, directories, cgroup, layer, access, views }, context, signal);
+    await failpoint("build.exec.ended");
+  } catch (error) {
+    // Whatever an abort was met with.
+    signal.throwIfAborted();
+    throw error;
   } finally {
-    cleared = await clear(room, id, cgroup, directories);
+    cleared = await clearStep(room, id, cgroup, directories);
   }
   signal.throwIfAborted();
   // What still runs could write into a layer that others build upon.
@@ -241,6 +241,7 @@ async function runProcess(room: StepRoom, step: Step, { report }: RunContext, si
     if (spawned.status === "rejected") throw spawned.reason;
     signal.addEventListener("abort", stop);
     signal.throwIfAborted();
+    await failpoint("build.exec.spawned");
     return await follow(room, step, spawned.value, report, signal);
   } finally {
     signal.removeEventListener("abort", stop);
@@ -268,6 +269,7 @@ async function follow(
     report.log(2, Buffer.from(`${outcome.failure.message}\n`));
     return { exitCode: outcome.failure.exitCode, oomKilled: false };
   }
+  await failpoint("build.exec.running");
   const exit = (await exited) ?? (await readExitRecord(join(directories.run, "exit")));
   if (exit === undefined) {
     // Dead before it could take its elements out of the firewall's sets.
@@ -377,47 +379,4 @@ function withoutMounted(files: Files, { views }: StepViews): Files {
     hostname: whole || targets.has("/etc/hostname") ? undefined : files.hostname,
     resolvConf: whole || targets.has("/etc/resolv.conf") ? undefined : files.resolvConf,
   };
-}
-
-/** Ends a shim whatever it has reached, and resolves when nothing of it is left. */
-async function endShim(shim: Shim): Promise<void> {
-  try {
-    const { init } = await shim.state();
-    if (init === undefined) await shim.abandon();
-    else await shim.kill("init", 9);
-  } catch (error) {
-    // It has left meanwhile, leaves by itself because the runtime failed, or has just run it.
-    if (!isEngineError(error) || !["NotFound", "Conflict", "Unavailable"].includes(error.kind)) throw error;
-    if (isEngineError(error, "Conflict")) await shim.kill("init", 9).catch(() => {});
-  }
-  await shim.gone;
-}
-
-/**
- * What the shim deletes when it leaves, made sure of, and what it knows nothing of.
- *
- * @returns false where processes may be left
- */
-async function clear(room: StepRoom, id: ContainerId, cgroup: string, directories: StepDirectories): Promise<boolean> {
-  const told = async (work: () => Promise<void>): Promise<boolean> => {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      room.deps.logger.error("what is left of a build's step could not be deleted", {
-        step: id,
-        error: messageOf(error),
-      });
-      return false;
-    }
-  };
-  const ended = await told(async () => {
-    if (!cgroupDirectories(room.hierarchies, cgroup).some((directory) => existsSync(directory))) return;
-    await killCgroup(room.hierarchies, cgroup);
-    await removeCgroup(room.hierarchies, cgroup);
-  });
-  // Secrets are in there: they go whatever else stays.
-  await told(() => removeStepDirectories(directories));
-  room.running.delete(id);
-  return ended;
 }

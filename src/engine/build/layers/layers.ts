@@ -5,6 +5,7 @@ import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { type ChainId, type DiffId, chainIdsOf } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
+import { failpoint } from "../../../base/failpoint.ts";
 import type { OverlayDirs, StagedLayer } from "../../snapshots/index.ts";
 import type { BuildLayers, BuildLayersDeps, StepLayer } from "./index.ts";
 
@@ -96,6 +97,7 @@ class ImageStoreLayers implements BuildLayers {
     const staged = await this.#deps.snapshots.seal(key, clampTimes, signal);
     if (staged === undefined) return parent;
     try {
+      await failpoint("build.layer.sealed");
       return await this.#place([...parent, staged.diffId], staged);
     } finally {
       await staged.release();
