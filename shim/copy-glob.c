@@ -50,6 +50,7 @@ static const char *match_class(const char *pattern, unsigned int code, bool *mat
 }
 
 void check_pattern(const char *pattern) {
+  if (strlen(pattern) >= PATH_LIMIT) fail(EXIT_LIMIT, "%.60s…: a pattern is longer than %d bytes", pattern, PATH_LIMIT - 1);
   for (const char *at = pattern; at != NULL && *at != 0;) {
     bool ignored;
     if (*at == '\\') at += at[1] == 0 ? 0 : 1;
@@ -61,43 +62,58 @@ void check_pattern(const char *pattern) {
   if (*pattern != 0) fail(EXIT_BAD_ARCHIVE, "%s: syntax error in pattern", pattern);
 }
 
-// With `deep`, ** takes slashes as well, and "**/" may stand for nothing. What matches is the whole of `text`.
-static bool matches(const char *pattern, const char *text, bool deep) {
+enum outcome {
+  SAME,
+  DIFFERENT,
+  // A star looked for what follows it up to the next slash, or to the end: one in front of it need not look any further.
+  USED_COMPONENT,
+  USED_TEXT,
+};
+
+// With `deep`, ** takes slashes as well, and "**/" may stand for nothing. What matches is the whole of `text`. The work is bounded
+// by the product of both lengths and the number of kinds of stars, however many stars there are.
+static enum outcome compare(const char *whole, const char *pattern, const char *text, bool deep) {
   for (;;) {
     unsigned int code;
-    if (*pattern == 0) return *text == 0;
+    if (*pattern == 0) return *text == 0 ? SAME : DIFFERENT;
     if (*pattern == '*') {
-      bool crosses = deep && pattern[1] == '*';
+      bool crosses = deep && pattern[1] == '*', at_boundary = pattern == whole || pattern[-1] == '/';
       while (*pattern == '*') pattern++;
       if (crosses && *pattern == '/') {
         // Zero directories or more.
-        for (const char *at = text; at != NULL; at = strchr(at, '/') == NULL ? NULL : strchr(at, '/') + 1)
-          if (matches(pattern + 1, at, deep)) return true;
-        return false;
+        for (const char *at = text; at != NULL; at = strchr(at, '/') == NULL ? NULL : strchr(at, '/') + 1) {
+          enum outcome outcome = compare(whole, pattern + 1, at, deep);
+          if (outcome == SAME || outcome == USED_TEXT) return outcome;
+        }
+        return at_boundary ? USED_TEXT : DIFFERENT;
       }
       for (;; text++) {
-        if (matches(pattern, text, deep)) return true;
-        if (*text == 0 || (*text == '/' && !crosses)) return false;
+        enum outcome outcome = compare(whole, pattern, text, deep);
+        if (outcome == SAME || outcome == USED_TEXT || (outcome == USED_COMPONENT && !crosses)) return outcome;
+        if (*text == 0) return USED_TEXT;
+        if (*text == '/' && !crosses) return USED_COMPONENT;
       }
     }
-    if (*text == 0) return false;
+    if (*text == 0) return DIFFERENT;
     size_t n = character(text, &code);
     if (*pattern == '?') {
-      if (*text == '/') return false;
+      if (*text == '/') return DIFFERENT;
       pattern++;
     } else if (*pattern == '[') {
       bool found;
       pattern = match_class(pattern + 1, code, &found);
-      if (pattern == NULL || !found || *text == '/') return false;
+      if (pattern == NULL || !found || *text == '/') return DIFFERENT;
     } else {
       if (*pattern == '\\' && pattern[1] != 0) pattern++;
-      if (*pattern != *text) return false;
+      if (*pattern != *text) return DIFFERENT;
       pattern++;
       n = 1;
     }
     text += n;
   }
 }
+
+static bool matches(const char *pattern, const char *text, bool deep) { return compare(pattern, pattern, text, deep) == SAME; }
 
 bool match_component(const char *pattern, const char *name) { return matches(pattern, name, false); }
 

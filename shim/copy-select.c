@@ -65,19 +65,40 @@ struct search {
   match_function call;
   void *context;
   size_t found;
-  char base[PATH_LIMIT]; // resolved
+  char base[PATH_LIMIT];  // resolved
+  char below[PATH_LIMIT]; // where the search has come to, below the base
 };
 
-static void found(struct search *search, const char *below) {
+// Where the search is. Not inlined: the search itself goes as deep as a tree.
+__attribute__((noinline)) static int open_here(struct search *search, int flags, const char **name) {
+  static char here[PATH_LIMIT];
+  strcpy(here, search->base);
+  if (*search->below != 0) append_name(here, search->below);
+  *name = here;
+  return open_resolved(search->root, here, flags);
+}
+
+static bool is_directory(struct search *search) {
+  const char *name;
+  struct stat st;
+  int fd = open_here(search, O_PATH, &name);
+  if (fd < 0) return false;
+  bool is = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+  close(fd);
+  return is;
+}
+
+__attribute__((noinline)) static void found(struct search *search) {
   static struct match match;
   struct stat st;
   strcpy(match.path, search->base);
-  if (*below != 0) append_name(match.path, below);
-  const char *slash = strrchr(match.path, '/');
-  static char name[PATH_LIMIT];
-  strcpy(name, slash == NULL ? match.path : slash + 1);
-  match.name = name;
-  strcpy(match.under, search->source->parents ? below : "");
+  if (*search->below != 0) append_name(match.path, search->below);
+  static char asked[PATH_LIMIT];
+  strcpy(asked, match.path);
+  const char *slash = strrchr(asked, '/');
+  match.asked = asked;
+  match.name = slash == NULL ? asked : slash + 1;
+  strcpy(match.under, search->source->parents ? search->below : "");
   if (search->source->follow && !search->source->parents && stat_resolved(search->root, match.path, &st) == 0 && S_ISLNK(st.st_mode)) {
     char path[PATH_LIMIT];
     resolve_path(search->root, match.path, true, path);
@@ -88,47 +109,39 @@ static void found(struct search *search, const char *below) {
   search->call(search->root, &match, search->context);
 }
 
-static bool is_directory(struct search *search, const char *below) {
-  char path[PATH_LIMIT];
-  struct stat st;
-  strcpy(path, search->base);
-  if (*below != 0) append_name(path, below);
-  return stat_resolved(search->root, path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-// `pattern`: the components that are left, below the directory `below` of the base.
-static void search_below(struct search *search, const char *pattern, const char *below) {
-  char component[PATH_LIMIT], path[PATH_LIMIT], here[PATH_LIMIT];
+// `pattern`: the components that are left, below where the search is.
+static void search_below(struct search *search, const char *pattern) {
   while (*pattern == '/') pattern++;
-  size_t n = strcspn(pattern, "/");
-  memcpy(component, pattern, n);
-  component[n] = 0;
-  const char *rest = pattern + n + strspn(pattern + n, "/");
+  size_t n = strcspn(pattern, "/"), length = strlen(search->below);
+  const char *rest = pattern + n + strspn(pattern + n, "/"), *here;
+  char *component = strndup(pattern, n);
+  if (component == NULL) fail(EXIT_SYSTEM, "out of memory");
   bool any_depth = search->source->parents && strcmp(component, "**") == 0;
-  if (any_depth && *rest != 0) search_below(search, rest, below);
-  strcpy(here, search->base);
-  if (*below != 0) append_name(here, below);
-  int directory = open_resolved(search->root, here, O_RDONLY | O_DIRECTORY);
+  // Two of them say no more than one.
+  while (any_depth && strncmp(rest, "**/", 3) == 0) rest += 3 + strspn(rest + 3, "/");
+  if (any_depth && *rest != 0) search_below(search, rest);
+  int directory = open_here(search, O_RDONLY | O_DIRECTORY, &here);
   if (directory < 0) {
-    if (errno == ENOTDIR || errno == ENOENT || errno == ELOOP) return;
-    fail_path("open", here);
+    if (errno != ENOTDIR && errno != ENOENT && errno != ELOOP) fail_path("open", here);
+    free(component);
+    return;
   }
   size_t count;
   char **names = list_names(directory, &count, here);
   close(directory);
   for (size_t i = 0; i < count; i++) {
-    strcpy(path, below);
-    append_name(path, names[i]);
-    free(names[i]);
-    const char *slash = strrchr(path, '/'), *name = slash == NULL ? path : slash + 1;
+    append_name(search->below, names[i]);
     if (any_depth && *rest != 0) {
-      if (is_directory(search, path)) search_below(search, pattern, path);
-    } else if (any_depth || match_component(component, name)) {
-      if (*rest == 0) found(search, path);
-      else if (is_directory(search, path)) search_below(search, rest, path);
+      if (is_directory(search)) search_below(search, pattern);
+    } else if (any_depth || match_component(component, names[i])) {
+      if (*rest == 0) found(search);
+      else if (is_directory(search)) search_below(search, rest);
     }
+    search->below[length] = 0;
+    free(names[i]);
   }
   free(names);
+  free(component);
 }
 
 // Splits at the first component with a pattern, or with --parents at the pivot.
@@ -180,6 +193,7 @@ static void select_plain(struct search *search, const char *path) {
   memcpy(name, path + start, length - start);
   name[length - start] = 0;
   match.name = name;
+  match.asked = path;
   *match.under = 0;
   search->found++;
   search->call(search->root, &match, search->context);
@@ -200,9 +214,9 @@ size_t select_sources(int root, const struct source *source, match_function call
     resolve_path(root, base, true, search.base);
     while (*pattern == '/') pattern++;
     if (*pattern == 0 || strcmp(pattern, ".") == 0) {
-      if (is_directory(&search, "")) found(&search, "");
+      if (is_directory(&search)) found(&search);
     } else {
-      search_below(&search, pattern, "");
+      search_below(&search, pattern);
     }
   }
   if (search.found == 0 && source->required) not_found(source);

@@ -19,14 +19,6 @@ static const struct patterns *exclude;
 static char target[PATH_LIMIT]; // of the entry in the destination
 static char below[PATH_LIMIT];  // of the entry in what is copied, for patterns
 
-// Files with several names in what is copied.
-static struct link {
-  dev_t dev;
-  ino_t ino;
-  char *path;
-} *links;
-static size_t link_count, link_room;
-
 static bool is_copied(const char *name) {
   if (strncmp(name, "user.", 5) == 0) return strncmp(name, "user.overlay.", 13) != 0;
   return strcmp(name, "security.capability") == 0 || strncmp(name, "system.posix_acl_", 17) == 0;
@@ -80,20 +72,12 @@ static int open_level(struct level *level) {
 }
 
 static bool link_to_first(int parent, const char *name, const struct stat *st) {
-  if (st->st_nlink < 2) return false;
-  for (size_t i = 0; i < link_count; i++) {
-    if (links[i].ino != st->st_ino || links[i].dev != st->st_dev) continue;
-    int fd = open_resolved(destination_root, links[i].path, O_PATH);
-    if (fd < 0 || linkat(fd, "", parent, name, AT_EMPTY_PATH) < 0) fail_path("link", target);
-    close(fd);
-    return true;
-  }
-  if (link_count == link_room) {
-    link_room = link_room == 0 ? 64 : 2 * link_room;
-    if ((links = realloc(links, link_room * sizeof *links)) == NULL) fail(EXIT_SYSTEM, "out of memory");
-  }
-  links[link_count++] = (struct link){st->st_dev, st->st_ino, strdup(target)};
-  return false;
+  const char *first = first_name(st, target);
+  if (first == NULL) return false;
+  int fd = open_resolved(destination_root, first, O_PATH);
+  if (fd < 0 || linkat(fd, "", parent, name, AT_EMPTY_PATH) < 0) fail_path("link", target);
+  close(fd);
+  return true;
 }
 
 static void copy_file(int from, int parent, const char *name, const struct stat *st) {
@@ -248,7 +232,7 @@ static void copy_match(int root, const struct match *match, void *context) {
   const struct order *order = context;
   struct stat st, there;
   char to[PATH_LIMIT];
-  link_count = 0;
+  forget_names();
   if (order->parents && *match->under != 0) {
     copy_with_parents(root, match, order->to);
     return;

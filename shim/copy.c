@@ -67,7 +67,7 @@ static void print_match(int root, const struct match *match, void *context) {
   struct stat st;
   (void)context;
   bool regular = stat_resolved(root, match->path, &st) == 0 && S_ISREG(st.st_mode);
-  printf("%c%s%c", regular ? 'f' : 'o', match->path, 0);
+  printf("%c%s%c", regular ? 'f' : 'o', match->asked, 0);
 }
 
 static void list(void) {
@@ -80,8 +80,9 @@ static void list(void) {
 
 static void cat(void) {
   int root = next_tree(false);
-  const char *path = next_word();
+  char path[PATH_LIMIT];
   struct stat st;
+  resolve_path(root, next_word(), true, path);
   if (root < 0 || stat_resolved(root, path, &st) < 0 || !S_ISREG(st.st_mode)) fail(EXIT_NOT_FOUND, "\"/%s\": not found", path);
   int fd = open_resolved(root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) fail_path("open", path);

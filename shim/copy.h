@@ -64,9 +64,11 @@ struct level {
   int src, dst;
   const char *name;
 };
-// What a source selects: `path` resolved, `name` as it was asked for, `under` the levels of --parents below the pivot.
+// What a source selects: `path` resolved, `asked` before a link at its end was followed and `name` that one's last component,
+// `under` the levels of --parents below the pivot.
 struct match {
   char path[PATH_LIMIT];
+  const char *asked;
   const char *name;
   char under[PATH_LIMIT];
 };

@@ -26,3 +26,9 @@ void fail_errno(const char *what, const char *path) {
   bool archives_fault = error == ENAMETOOLONG || error == ELOOP || error == ENOTDIR || error == EMLINK || error == EISDIR;
   fail(archives_fault ? EXIT_BAD_ARCHIVE : EXIT_SYSTEM, "%s %s: %s", what, path, strerror(error));
 }
+
+#ifdef __SANITIZE_ADDRESS__
+// These programs end with what they have in memory, some of them without a /proc, and their environment is empty.
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "detect_leaks=0"; }
+#endif

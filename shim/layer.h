@@ -1,6 +1,6 @@
 // What gantry-unpack, gantry-pack and gantry-copy share: how they fail, and the recipe, from which a layer's tar can be put together
 // again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading), layer-record.c (writing),
-// layer-sha256.c, layer-mount.c (how trees are made visible).
+// layer-sha256.c, layer-mount.c (how trees are made visible), layer-links.c (files with several names).
 #ifndef GANTRY_LAYER_H
 #define GANTRY_LAYER_H
 
@@ -80,6 +80,12 @@ int end_record(void);
 int mount_tree(const char *directory, bool writable);
 // The merged view of `count` directories, the top-most first. `upper` is NULL for a view that is only read.
 int mount_overlay(char *const *directories, size_t count, const char *upper, const char *work);
+
+// layer-links.c
+struct stat;
+// The first path of a file with several names; NULL: this is the first, and remembered.
+const char *first_name(const struct stat *st, const char *path);
+void forget_names(void);
 
 // layer-sha256.c
 struct sha256 {

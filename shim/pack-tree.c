@@ -88,9 +88,10 @@ static bool xattr_is_y(const struct target *target, const char *name) {
   return get_xattr(target, name, value, sizeof value) == 1 && value[0] == 'y';
 }
 
+// As our mounts have it (no userxattr): user.overlay.opaque is any program's to set, and hides nothing.
 static bool is_opaque(int fd) {
   const struct target target = {.fd = fd};
-  return xattr_is_y(&target, "trusted.overlay.opaque") || xattr_is_y(&target, "user.overlay.opaque");
+  return xattr_is_y(&target, "trusted.overlay.opaque");
 }
 
 static bool is_whiteout(const struct target *target, const struct stat *st) {

@@ -1,6 +1,6 @@
 // gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
 // (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
-// pack-links.c (hard links), pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root).
+// pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root).
 #ifndef GANTRY_PACK_H
 #define GANTRY_PACK_H
 
@@ -65,10 +65,6 @@ void seal_drop(int parent, const char *name, const char *path);
 void seal_whiteout(int parent, const char *name, const char *path);
 // What was packed gets the attributes and the time that a layer's has. `fd` is -1 for what cannot be opened.
 void seal_inode(int fd, int parent, const char *name, const struct stat *st, bool opaque, const char *path);
-
-// pack-links.c
-// The first path of a file with several names; NULL: this is the first, and remembered.
-const char *first_name(const struct stat *st, const char *path);
 
 // pack-made.c: whether the member of a writable layer is the engine's own, and as the engine made it.
 void set_lower(char *const *directories, size_t count);

@@ -143,6 +143,8 @@ static void make_symlink(int parent, const char *name, const struct entry *entry
 static void make_node(int parent, const char *name, const struct entry *entry, const char *path) {
   mode_t type = entry->type == '3' ? S_IFCHR : entry->type == '4' ? S_IFBLK : S_IFIFO;
   dev_t device = entry->type == '6' ? 0 : makedev(entry->dev_major, entry->dev_minor);
+  // A whiteout in another form.
+  if (leaves_whiteouts && type == S_IFCHR && device == 0) return;
   if (mknodat(parent, name, type | 0600, device) < 0) {
     if (errno != EEXIST) fail_errno("make the device node", path);
     clear_way(parent, name, path);

@@ -45,7 +45,10 @@ static int overlay_new(const struct overlay *o, const char *target) {
     }
   if (o->upper != NULL && (!set_path(fs, "upperdir", o->upper) || !set_path(fs, "workdir", o->work)))
     goto out;
-  syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "index", "off", 0);
+  // What the last two leave in an upper directory is no layer's; a kernel may have them on by itself. One without them is as good.
+  static const char *const unwanted[] = {"index", "redirect_dir", "metacopy"};
+  for (size_t i = 0; i < (o->upper == NULL ? 1 : sizeof unwanted / sizeof *unwanted); i++)
+    syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, unwanted[i], "off", 0);
   // The file system itself: a runtime's remount would undo a read-only mount.
   if (o->readonly && syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) != 0)
     goto out;
@@ -87,7 +90,8 @@ static int overlay_old(const struct overlay *o, const char *target) {
     return -1;
   at = o->upper == NULL
            ? (size_t)snprintf(data, sizeof data, "index=off,lowerdir=")
-           : (size_t)snprintf(data, sizeof data, "index=off,upperdir=%s,workdir=%s,lowerdir=", o->upper, o->work);
+           : (size_t)snprintf(data, sizeof data, "index=off,redirect_dir=off,metacopy=off,upperdir=%s,workdir=%s,lowerdir=",
+                              o->upper, o->work);
   for (int l = 0; l < o->count && at < sizeof data; l++)
     at += (size_t)snprintf(data + at, sizeof data - at, "%s:", o->lower[l][shared] == '\0' ? "." : o->lower[l] + shared);
   int result = -1;

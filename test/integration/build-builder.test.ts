@@ -64,7 +64,7 @@ if (inOwnNetwork(import.meta.filename)) {
   before(async () => {
     world = await StepWorld.open();
     const { store, snapshots, layers, dataRoot, exec, base } = world;
-    const files = createFiles({ layers, copyPath, unpackPath, packPath });
+    const files = createFiles({ layers, copyPath, unpackPath, packPath, dataRoot });
     const records = await openCacheRecords({ store, logger: silentLogger });
     snapshots.addRoots("builds", () => records.tops());
     const image: OpRunner = {

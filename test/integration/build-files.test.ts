@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -66,7 +66,7 @@ describe("file ops", () => {
   before(async () => {
     room = await ImageRoom.open();
     layers = createBuildLayers({ snapshots: room.snapshots, store: room.store });
-    files = createFiles({ layers, copyPath, unpackPath, packPath });
+    files = createFiles({ layers, copyPath, unpackPath, packPath, dataRoot: room.dataRoot });
     root = mkdtempSync(join(tmpdir(), "gantry-context-"));
     execFileSync("sh", ["-ec", `umask 022; cd ${root}; ${context}`]);
     input = { kind: "directory", directory: sourceDirectory(root) };
@@ -243,6 +243,76 @@ describe("file ops", () => {
       "drwxr-xr-x 0/0 0 now s/",
       `-rw-r--r-- 0/0 3 ${old} s/not.tar.gz`,
     ]);
+  });
+
+  it("bounds what archives of one op unpack to, and says whose fault it is", async () => {
+    const source = mkdtempSync(join(tmpdir(), "gantry-context-"));
+    try {
+      const lines = [
+        "truncate -s 700000 a b; tar cf - a | gzip > a.tgz; tar cf - b | gzip > b.tgz; rm a b",
+        "truncate -s 8T bomb; tar -S -cf - bomb | gzip > bomb.tgz; rm bomb",
+      ];
+      execFileSync("sh", ["-ec", `cd ${source}; ${lines.join("; ")}`]);
+      const from: Snapshot = { kind: "directory", directory: sourceDirectory(source) };
+      const small = createFiles({
+        layers,
+        copyPath,
+        unpackPath,
+        packPath,
+        dataRoot: room.dataRoot,
+        maxLayerBytes: 1_000_000,
+      });
+      const add = (by: Files, name: string): Promise<Snapshot> => {
+        const actions = [copy(name, "/d/", { unpack: "archives" })];
+        const op: FileOp = { kind: "file", actions, hasBase: true };
+        return by.runner.run(op, [{ kind: "layers", layers: [] }, from], run, signal());
+      };
+      await add(small, "/a.tgz");
+      await assert.rejects(add(small, "/[ab].tgz"), {
+        kind: "InvalidParameter",
+        message: '"/b.tgz": the layer\'s files are larger than the 300000 bytes allowed',
+      });
+      await assert.rejects(add(files, "/bomb.tgz"), { kind: "Unavailable", message: /^"\/bomb\.tgz": no space left/ });
+      assert.deepEqual(readdirSync(join(room.dataRoot, "tmp")), []);
+    } finally {
+      rmSync(source, { recursive: true });
+    }
+  });
+
+  it("adds links and names in any encoding under the names that were asked for", async () => {
+    const source = mkdtempSync(join(tmpdir(), "gantry-context-"));
+    try {
+      const odd = Buffer.concat([Buffer.from(`${source}/o`), Buffer.from([0xe9, 0xff])]);
+      writeFileSync(odd, "odd");
+      execFileSync("sh", ["-ec", `cd ${source}; mkdir d; echo x > d/x; ln -s d/x link`]);
+      const directory = { path: source, entries: [], [Symbol.asyncDispose]: () => Promise.resolve() };
+      const stack = await step([], [copy("/[lo]*", "/in/", { unpack: "archives" })], { kind: "directory", directory });
+      const [top] = layers.directories(stack) as [string];
+      const names = readdirSync(join(top, "in"), { encoding: "buffer" }).map((name) => name.toString("hex"));
+      assert.deepEqual(names.sort(), [Buffer.from("link").toString("hex"), "6fe9ff"].sort());
+      assert.equal(readFileSync(join(top, "in", "link"), "utf8"), "x\n");
+    } finally {
+      rmSync(source, { recursive: true });
+    }
+  });
+
+  it("leaves whiteouts of an archive out, in whatever form, also where there is nothing to hide", async () => {
+    const source = mkdtempSync(join(tmpdir(), "gantry-context-"));
+    try {
+      const lines = "mkdir t; echo x > t/kept; touch t/.wh.gone; mknod t/null c 0 0; tar cf t.tar -C t .";
+      execFileSync("sh", ["-ec", `cd ${source}; ${lines}`]);
+      const from: Snapshot = { kind: "directory", directory: sourceDirectory(source) };
+      const add = copy("/t.tar", "/", { unpack: "archives" });
+      const alone: FileOp = { kind: "file", actions: [{ ...add, input: 0 }], hasBase: false };
+      const linked = await files.runner.run(alone, [from], run, signal());
+      assert.equal(linked.kind, "layers");
+      for (const stack of [linked.kind === "layers" ? linked.layers : [], await step([], [add], from)]) {
+        const [top] = layers.directories(stack) as [string];
+        assert.deepEqual(readdirSync(top), ["kept"]);
+      }
+    } finally {
+      rmSync(source, { recursive: true });
+    }
   });
 
   it("makes directories and files, and nothing where all is there", async () => {

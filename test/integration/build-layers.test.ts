@@ -127,6 +127,25 @@ describe("layers of build steps", () => {
     assert.equal(listed.stdout, "var/cache trusted.overlay.opaque\n");
   });
 
+  it("takes no program's word for it that a directory hides what is under it", async () => {
+    const { stack, copied } = await step([bottom], setXattr("var", "user.overlay.opaque", "79"));
+    assert.deepEqual(stack, [bottom, copied]);
+    assert.deepEqual(readdirSync(layers.directories(stack)[0] as string), ["var"]);
+    assert.equal(await seen(stack), await seen([bottom]));
+  });
+
+  it("lets go of what a collection that failed meant to delete", async () => {
+    const { stack } = await step([bottom], "echo stays > stays");
+    layers.keep(stack)[Symbol.dispose]();
+    {
+      using _ = await room.snapshots.lock();
+      assert.ok(room.snapshots.planCollect([]).removed.includes(layers.chainId(stack) as never));
+      assert.equal(room.snapshots.pin(layers.chainId(stack) as never), undefined);
+    }
+    await using again = await layers.begin(stack);
+    assert.equal(again.dirs.lower.length, 2);
+  });
+
   it("bounds times on disk and in the tar, and then the same work gives the same layer", async () => {
     const lines = "echo x > f; mkdir d; ln -s f l; ln f d/g; mkfifo p; rm etc/gone; touch -d '1999-01-01 UTC' old";
     const one = await step([bottom], lines, 1_000_000_000);

@@ -9,6 +9,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -93,6 +94,40 @@ describe("gantry-copy", () => {
     assert.equal(apply(...copy("/", "/")).status, 0);
     assert.equal(readFileSync(at("up", "f"), "utf8"), "f");
     assert.equal(readFileSync(at("outside", "secret"), "utf8"), "secret");
+  });
+
+  it("answers patterns that are made to take for ever at once", () => {
+    writeFileSync(at("src", "a".repeat(250)), "");
+    mkdirSync(at("src", ...Array.from({ length: 60 }, () => "a")), { recursive: true });
+    const began = performance.now();
+    for (const pattern of ["*a".repeat(60), "**/a/".repeat(40), "**a".repeat(60), "**/*a*a".repeat(30)]) {
+      assert.equal(apply(...copy(`/${"*a".repeat(60)}b`, "/")).status, 5);
+      const result = apply("copy", "0", "/", "wfr", "1", `${pattern}b`, "/to/", "", "");
+      assert.equal(result.status, 0, String(result.stderr));
+    }
+    assert.ok(performance.now() - began < 20_000);
+    assert.equal(apply(...copy("/", "/x/"), "copy", "0", "/", "wfr", "1", "*".repeat(5000), "/", "", "").status, 2);
+  });
+
+  it("searches a tree as deep as a path can be", () => {
+    const script = 'cd "$1"; for i in $(seq 900); do mkdir d && cd -P d || exit 1; done; touch end';
+    assert.equal(spawnSync("sh", ["-c", script, "sh", at("src")]).status, 0);
+    const result = apply("copy", "0", "/**/end", "wfpr", "0", "/p/", "", "");
+    assert.equal(result.status, 0, String(result.stderr));
+    const found = spawnSync("find", [at("up", "p"), "-name", "end", "-printf", "%d"], { encoding: "utf8" });
+    assert.equal(found.stdout, "901");
+    for (const top of [at("src", "d"), at("up", "p")]) spawnSync("rm", ["-rf", top]);
+  });
+
+  it("copies thousands of files with two names each, as such", () => {
+    const script =
+      'import os,sys\nos.chdir(sys.argv[1])\nfor i in range(8000):\n open(f"f{i}","w").close(); os.link(f"f{i}",f"g{i}")';
+    assert.equal(spawnSync("python3", ["-c", script, at("src")]).status, 0);
+    const began = performance.now();
+    assert.equal(apply(...copy("/", "/all/")).status, 0);
+    assert.ok(performance.now() - began < 20_000);
+    assert.equal(statSync(at("up/all/f7999")).ino, statSync(at("up/all/g7999")).ino);
+    assert.equal(readdirSync(at("up/all")).length, 16_001);
   });
 
   it("refuses requests that are cut off", () => {

@@ -248,6 +248,7 @@ export async function assemble(
     },
     programs,
     dataRoot: config.dataRoot,
+    maxLayerBytes: config.maxLayerBytes || undefined,
     engineId,
     engineVersion: build.version,
     config: () => live.current.builder,

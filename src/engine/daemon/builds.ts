@@ -42,6 +42,8 @@ export interface BuildsDeps {
   readonly records: CacheRecords;
   readonly programs: Programs;
   readonly dataRoot: string;
+  /** Of the files of one layer; undefined for no limit but the disk. */
+  readonly maxLayerBytes: number | undefined;
   readonly engineId: string;
   readonly engineVersion: string;
   /** The settings in force; the entitlements are those of the start. */
@@ -62,7 +64,7 @@ export async function assembleBuilds(deps: BuildsDeps): Promise<Builds> {
   const { store, content, snapshots, images, distribution, programs, dataRoot, logger } = deps;
   const { unpack: unpackPath, pack: packPath, copy: copyPath } = programs;
   const layers = createBuildLayers({ snapshots, store });
-  const files = createFiles({ layers, copyPath, unpackPath, packPath });
+  const files = createFiles({ layers, copyPath, unpackPath, packPath, dataRoot, maxLayerBytes: deps.maxLayerBytes });
   const { copyTree } = files;
   const onStepDropped = (id: Digest): void => {
     images.withdraw(id).catch((error: unknown) => {

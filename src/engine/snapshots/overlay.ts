@@ -256,8 +256,15 @@ class OverlaySnapshotter implements Snapshotter {
     };
   }
 
-  lock(): Promise<Disposable> {
-    return this.#mutex.lock("layers");
+  async lock(): Promise<Disposable> {
+    const held = await this.#mutex.lock("layers");
+    return {
+      [Symbol.dispose]: () => {
+        // A plan holds as long as the lock: what was not deleted by then stays, and may be kept again.
+        this.#leaving = new Set();
+        held[Symbol.dispose]();
+      },
+    };
   }
 
   planCollect(neededTops: readonly ChainId[], owner: RootOwner = "images"): LayerRemoval {
@@ -352,8 +359,6 @@ class OverlaySnapshotter implements Snapshotter {
     if (repair && unneeded.removed.length > 0) {
       await this.#deps.store.commit(unneeded.changes);
       await unneeded.discard();
-    } else {
-      this.#leaving = new Set();
     }
     return findings;
   }
@@ -428,10 +433,7 @@ class OverlaySnapshotter implements Snapshotter {
     unpin();
     if (this.#roots.size === 0) return;
     const plan = this.#planCollect(this.#rootsBut(undefined));
-    if (!plan.removed.includes(chainId)) {
-      this.#leaving = new Set();
-      return;
-    }
+    if (!plan.removed.includes(chainId)) return;
     await this.#deps.store.commit(plan.changes);
     await plan.discard();
   }

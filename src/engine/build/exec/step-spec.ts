@@ -25,11 +25,16 @@ export function networkModeOf({ network, limits }: ExecOp): string {
   return network === "default" ? (limits.networkName ?? "bridge") : network;
 }
 
+const noCore = { Name: "core", Soft: 0, Hard: 0 } as const;
+
 export function hostConfigOf(op: ExecOp, config: ExecDeps["config"]): HostConfig {
   const { limits } = op;
   const memory = limits.memoryBytes ?? 0;
   const swap = limits.memorySwapBytes ?? 0;
-  const asked = limits.ulimits.map(({ Name, Soft, Hard }) => ({ Name, Soft, Hard }));
+  const said = limits.ulimits.map(({ Name, Soft, Hard }) => ({ Name, Soft, Hard }));
+  // The core file of a process that knows a secret would be in the layer.
+  const hasSecrets = op.mounts.some(({ type }) => type === "secret");
+  const asked = hasSecrets && !said.some(({ Name }) => Name === "core") ? [...said, noCore] : said;
   const defaults = config.ulimits.filter(({ Name }) => !asked.some((own) => own.Name === Name));
   return {
     NetworkMode: networkModeOf(op),

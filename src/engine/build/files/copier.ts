@@ -19,11 +19,11 @@ const kinds: ReadonlyMap<number, ErrorKind> = new Map([
 export class CopyRequest {
   readonly #parts: Buffer[] = [];
 
-  words(...words: readonly (string | number)[]): this {
+  words(...words: readonly (string | number | Buffer)[]): this {
     for (const word of words) {
-      const text = String(word);
-      if (text.includes("\0")) throw new EngineError("InvalidParameter", "a name contains a NUL byte");
-      this.#parts.push(Buffer.from(`${text}\0`));
+      const bytes = Buffer.isBuffer(word) ? word : Buffer.from(String(word));
+      if (bytes.includes(0)) throw new EngineError("InvalidParameter", "a name contains a NUL byte");
+      this.#parts.push(bytes, Buffer.alloc(1));
     }
     return this;
   }
@@ -54,7 +54,7 @@ export async function runCopy(
   request: CopyRequest,
   signal: AbortSignal,
   tar?: AsyncIterable<Uint8Array>,
-): Promise<string> {
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of streamCopy(program, args, request, signal, tar)) {
@@ -62,7 +62,7 @@ export async function runCopy(
     if (size > maxOutput) throw new EngineError("System", "gantry-copy wrote too much");
     chunks.push(Buffer.from(chunk));
   }
-  return Buffer.concat(chunks).toString();
+  return Buffer.concat(chunks);
 }
 
 /** The same, with what it prints as a stream; whoever stops reading ends it. */

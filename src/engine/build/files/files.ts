@@ -281,7 +281,9 @@ async function digestContent(
           type === "file" && digest !== undefined ? [path, digest.slice("sha256:".length)] : [],
         )
       : [];
-  const request = new CopyRequest().words(...treeWords(deps, snapshot), known.length / 2, ...known);
+  const request = new CopyRequest().words(...treeWords(deps, snapshot), known.length / 2);
+  // One by one: a call takes no 100,000 arguments.
+  for (const word of known) request.words(word);
   for (const source of selector.sources) request.words(...sourceWords(source, false));
   const hex = (await runCopy(deps.copyPath, ["digest"], request, signal)).toString("latin1");
   return parseDigest(`sha256:${hex.trim()}`);

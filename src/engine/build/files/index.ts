@@ -11,6 +11,9 @@ export interface FilesDeps {
   /** Path of gantry-unpack, for archives in ADD. */
   readonly unpackPath: string;
   readonly packPath: string;
+  readonly dataRoot: string;
+  /** Of the files that one ADD unpacks; without it, what the disk has. */
+  readonly maxLayerBytes?: number | undefined;
 }
 
 export interface Files {

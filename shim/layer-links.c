@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-#include "pack.h"
+#include "layer.h"
 
 struct link {
   dev_t dev;
@@ -40,4 +41,11 @@ const char *first_name(const struct stat *st, const char *path) {
   *link = (struct link){st->st_dev, st->st_ino, strdup(path)};
   if (link->path == NULL) fail(EXIT_SYSTEM, "out of memory");
   return NULL;
+}
+
+void forget_names(void) {
+  for (size_t i = 0; i < capacity; i++) free(table[i].path);
+  free(table);
+  table = NULL;
+  capacity = filled = 0;
 }
