@@ -187,7 +187,7 @@ async function world(t: TestContext): Promise<World> {
     },
     exec: { keptStep: () => undefined },
     images: {},
-    layers: { directories: () => [] },
+    layers: { directories: () => [], keep: () => ({ [Symbol.dispose]: () => {} }) },
     resolveImage: {
       resolve: async (reference: string) => {
         if (reference !== "docker.io/library/bb:1") throw new EngineError("NotFound", "no such image");

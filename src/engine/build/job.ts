@@ -1,7 +1,7 @@
 // One build from its request to its outputs: definition, images, lint, graph, caches, solver; then exporters. Whatever it holds
 // is let go when it is closed.
 
-import type { Digest } from "../../base/digest.ts";
+import { type DiffId, type Digest, parseDiffId } from "../../base/digest.ts";
 import { EngineError } from "../../base/errors.ts";
 import { nowRfc3339Nano } from "../../base/time.ts";
 import type { Platform } from "../../spec/oci/image.ts";
@@ -15,6 +15,7 @@ import { explainFailure } from "./failure.ts";
 import {
   type Graph,
   type ImageDraft,
+  type KnownImage,
   lowerDockerfile,
   type Lowered,
   type LowerOptions,
@@ -77,6 +78,8 @@ export class Job implements BuildJob {
   readonly #deps: BuilderDeps;
   readonly #abort = new AbortController();
   readonly #solutions: Solution[] = [];
+  readonly #kept = new DisposableStack();
+  readonly #baseLayers = new Map<Digest, readonly DiffId[]>();
   readonly #solved = new WeakMap<FrontendResult, SolvedBuild>();
   readonly #running = new Set<Promise<unknown>>();
   readonly #clientOf: (sessionId: string) => BuildClient | undefined;
@@ -158,6 +161,7 @@ export class Job implements BuildJob {
     this.cancel();
     await Promise.allSettled(this.#running);
     for (const solution of this.#solutions.splice(0)) await solution[Symbol.asyncDispose]();
+    this.#kept.dispose();
     await this.#onClose(this, failure);
     this.progress.close();
   }
@@ -228,6 +232,7 @@ export class Job implements BuildJob {
       entitlements: new Set(entitlements),
       clampTimes: epoch,
       keepFailed,
+      baseLayers: this.#baseLayers,
     };
   }
 
@@ -246,11 +251,21 @@ export class Job implements BuildJob {
       ),
       this.#withIgnored(options, definition),
     ]);
+    this.#keep(known.values());
     const lowered = lowerDockerfile(dockerfile, withIgnored, known);
     const warnings = warningsOf(dockerfile, withIgnored, lowered.warnings);
     tellWarnings(dockerfile, warnings, definition.vertex, this.progress);
     refuseWarnings(dockerfile, withIgnored, warnings);
     return { dockerfile, options: withIgnored, lowered, epoch: epochOf(request, dockerfile) };
+  }
+
+  /** Whatever becomes of the images. */
+  #keep(images: Iterable<KnownImage>): void {
+    for (const { imageId, config } of images) {
+      const layers = config.rootfs.diff_ids.map(parseDiffId);
+      this.#baseLayers.set(imageId, layers);
+      this.#kept.use(this.#deps.layers.keep(layers));
+    }
   }
 
   async #parse(request: FrontendRequest): Promise<{

@@ -13,7 +13,7 @@ import type { Distribution } from "../../distribution/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Snapshotter } from "../snapshots/index.ts";
 import type { Store } from "../store/index.ts";
-import type { ImageSource, ImageUsers, Images, LayerBlob, ResolvedImage } from "./index.ts";
+import type { ImageSource, ImageUsers, Images, LayerBlob, PullRequest, ResolvedImage } from "./index.ts";
 import { prepareImport, type ImportOptions } from "./import.ts";
 import { type HistoryItem, historyOf, inspectImage } from "./inspect.ts";
 import { type ListRequest, listImages } from "./list.ts";
@@ -162,10 +162,19 @@ class EngineImages implements Images {
   }
 
   pull(request: Parameters<Images["pull"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {
-    return reportProgress(
-      (tell, signal) => pullImages(this.#deps, this.#records, this.#pulls, request, tell, signal),
-      signal,
-    );
+    return reportProgress(async (tell, signal) => {
+      await pullImages(this.#deps, this.#records, this.#pulls, request, tell, signal);
+    }, signal);
+  }
+
+  async pullOne(
+    request: PullRequest,
+    tell: (message: ProgressMessage) => void,
+    signal: AbortSignal,
+  ): Promise<ResolvedImage> {
+    const id = await pullImages(this.#deps, this.#records, this.#pulls, request, tell, signal);
+    if (id === undefined) throw new EngineError("NotFound", `${request.image}: not found`);
+    return this.get(id);
   }
 
   push(request: Parameters<Images["push"]>[0], signal: AbortSignal): AsyncIterable<ProgressMessage> {

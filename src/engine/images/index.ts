@@ -108,7 +108,20 @@ export interface ImageSource {
   find(prefix: string): { readonly id: Digest; readonly configBytes: Uint8Array } | undefined;
 }
 
+/** A pull, as the API's, for rooms that need the image and not its name. */
+export type PullRequest = Parameters<ImagesPort["pull"]>[0] & {
+  /** false: no tag or digest is to mean the image, which stays without a name. Without it: true. */
+  readonly isNamed?: boolean;
+};
+
 export interface Images extends ImagesPort {
+  /**
+   * Pulls one reference. The image is that of the platform which was asked for, whatever its tag means meanwhile; a manifest without
+   * an index is taken as it is.
+   *
+   * @throws what pull throws; Cancelled
+   */
+  pullOne(request: PullRequest, tell: (message: ProgressMessage) => void, signal: AbortSignal): Promise<ResolvedImage>;
   /**
    * An id that is no image's is asked of `source`, and what it has becomes an image without a name, which lists leave out. What an
    * earlier run's source left is removed where nothing uses it. For one source, once containers are known.

@@ -1,7 +1,7 @@
 // docker pull: reference → index → manifest → config → layers, and one commit for each tag. Lines and texts are those of dockerd's
 // classic image store.
 
-import { chainIdsOf } from "../../base/digest.ts";
+import { chainIdsOf, type Digest } from "../../base/digest.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import { type Named, familiarRepository, renderFamiliar, renderReference, withTag } from "../../base/reference.ts";
@@ -10,7 +10,7 @@ import { type ExactPlatform, completePlatform } from "../../spec/oci/platform-or
 import { matchesPlatform, parsePlatform, renderPlatform } from "../../spec/oci/platform.ts";
 import type { ProgressMessage } from "../api/ports.ts";
 import type { ImagesDeps } from "./images.ts";
-import type { Images } from "./index.ts";
+import type { PullRequest } from "./index.ts";
 import { type CheckedDocument, parsePullReference } from "./plan-pull.ts";
 import { commitPull, imageIdOf, isPulled } from "./pull-commit.ts";
 import { countKnown, pullLayers } from "./pull-layers.ts";
@@ -25,26 +25,40 @@ const maxCommits = 3;
 /**
  * Pulls a reference, or all tags of a repository.
  *
+ * @returns the image, of several tags that of the last one
  * @throws see Repository.manifest for what the registry refuses, parsePullReference, checkManifest, pullLayers
  */
 export async function pullImages(
   deps: ImagesDeps,
   records: ImageRecords,
   share: PullShare,
-  request: Parameters<Images["pull"]>[0],
+  request: PullRequest,
   tell: (message: ProgressMessage) => void,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Digest | undefined> {
   const named = parsePullReference(request.image, request.tag);
   const platform = request.platform === undefined || request.platform === "" ? undefined : request.platform;
   const asked = platform === undefined ? undefined : parsePlatform(platform);
   let isNewer = false;
+  let pulled: Digest | undefined;
   try {
     const repository = await deps.distribution.repository(named, "pull", request.credentials, signal);
-    const pull = new ImagePull(deps, records, share, repository, completePlatform(asked), tell);
-    if (named.tag !== undefined || named.digest !== undefined) isNewer = await pull.run(named, signal);
-    else
-      for await (const tag of repository.tags(signal)) if (await pull.run(withTag(named, tag), signal)) isNewer = true;
+    const pull = new ImagePull(
+      deps,
+      records,
+      share,
+      repository,
+      completePlatform(asked),
+      request.isNamed ?? true,
+      tell,
+    );
+    const run = async (one: Named): Promise<void> => {
+      const ran = await pull.run(one, signal);
+      pulled = ran.id;
+      if (ran.isNewer) isNewer = true;
+    };
+    if (named.tag !== undefined || named.digest !== undefined) await run(named);
+    else for await (const tag of repository.tags(signal)) await run(withTag(named, tag));
   } catch (error) {
     // To 401 the docker CLI answers by asking for a password, also where nobody can type one; dockerd says 500 here, also
     // of credentials that are wrong.
@@ -61,6 +75,7 @@ export async function pullImages(
         `does not match the specified platform (${renderPlatform(asked)})`,
     });
   announce(deps, named, image);
+  return pulled;
 }
 
 /** dockerd names the reference where other events of images have the id. */
@@ -84,6 +99,13 @@ function ofImage(named: Named, error: unknown): unknown {
   return new EngineError(error.kind, `${shown}: ${error.message}`, { cause: error });
 }
 
+/** What a reference's pull found. */
+interface Pulled {
+  readonly id: Digest;
+  /** The reference meant another image before. */
+  readonly isNewer: boolean;
+}
+
 /** One repository's images for one platform. */
 class ImagePull {
   readonly #deps: ImagesDeps;
@@ -91,6 +113,7 @@ class ImagePull {
   readonly #share: PullShare;
   readonly #repository: Repository;
   readonly #platform: ExactPlatform;
+  readonly #isNamed: boolean;
   readonly #tell: (message: ProgressMessage) => void;
 
   constructor(
@@ -99,6 +122,7 @@ class ImagePull {
     share: PullShare,
     repository: Repository,
     platform: ExactPlatform,
+    isNamed: boolean,
     tell: (message: ProgressMessage) => void,
   ) {
     this.#deps = deps;
@@ -106,11 +130,11 @@ class ImagePull {
     this.#share = share;
     this.#repository = repository;
     this.#platform = platform;
+    this.#isNamed = isNamed;
     this.#tell = tell;
   }
 
-  /** @returns whether the reference means another image now */
-  async run(named: Named, signal: AbortSignal): Promise<boolean> {
+  async run(named: Named, signal: AbortSignal): Promise<Pulled> {
     let target: CheckedDocument | undefined;
     try {
       // A digest decides; its repository is asked all the same, whatever is here (T09).
@@ -122,16 +146,18 @@ class ImagePull {
     }
   }
 
-  async #follow(named: Named, target: CheckedDocument, signal: AbortSignal): Promise<boolean> {
-    const id = named.digest === undefined ? (named.tag ?? "latest") : renderFamiliar(named);
-    this.#tell({ status: `Pulling from ${named.path}`, id });
+  async #follow(named: Named, target: CheckedDocument, signal: AbortSignal): Promise<Pulled> {
+    const shown = named.digest === undefined ? (named.tag ?? "latest") : renderFamiliar(named);
+    this.#tell({ status: `Pulling from ${named.path}`, id: shown });
     const resolved = await resolvePull(this.#deps, this.#repository, target, this.#platform, signal);
     const byDigest: Named = { ...named, tag: undefined, digest: resolved.target };
-    const references = named.digest === undefined ? [named, byDigest] : [byDigest];
+    const names = named.digest === undefined ? [named, byDigest] : [byDigest];
+    const references = this.#isNamed ? names : [];
     const before = this.#records.byReference(renderReference(named));
     if (!isPulled(this.#deps, this.#records, resolved, references)) await this.#make(resolved, references, signal);
     this.#tell({ status: `Digest: ${resolved.target}` });
-    return before?.id !== imageIdOf(resolved);
+    const id = imageIdOf(resolved);
+    return { id, isNewer: before?.id !== id };
   }
 
   async #make(resolved: ResolvedPull, references: readonly Named[], signal: AbortSignal): Promise<void> {

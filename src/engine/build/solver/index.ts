@@ -28,6 +28,8 @@ export interface JobContext {
   readonly clampTimes: number | undefined;
   /** Files of a failed step are kept for a shell. */
   readonly keepFailed: boolean;
+  /** Layers of the base images, kept while the job lasts: the images themselves may be deleted meanwhile. */
+  readonly baseLayers?: ReadonlyMap<Digest, readonly DiffId[]>;
 }
 
 export interface RunContext {

@@ -15,8 +15,10 @@ export interface ImageRunnerDeps {
 export function createImageRunner(deps: ImageRunnerDeps): OpRunner {
   return {
     key: (op) => Promise.resolve(op.kind === "image" ? op.imageId : undefined),
-    async run(op) {
+    async run(op, _inputs, { job }) {
       if (op.kind !== "image") throw new EngineError("System", `${op.kind} is no image op`);
+      const layers = job.baseLayers?.get(op.imageId);
+      if (layers !== undefined && deps.layers.has(layers)) return { kind: "layers", layers };
       return imageSnapshot(deps, op.imageId, op.reference);
     },
   };

@@ -1,15 +1,14 @@
 // Looks at base images before a build is planned. An image that is missing, or asked for anew, is pulled whole: with its layers.
 
-import { digestOf } from "../../../base/digest.ts";
-import { EngineError, isEngineError, messageOf } from "../../../base/errors.ts";
+import { EngineError, type ErrorKind, isEngineError, messageOf } from "../../../base/errors.ts";
 import { type Named, parseNamed, renderReference, withDefaultTag } from "../../../base/reference.ts";
 import type { Platform } from "../../../spec/oci/image.ts";
-import { renderPlatform } from "../../../spec/oci/platform.ts";
+import { hostArchitecture, matchesPlatform, parsePlatform, renderPlatform } from "../../../spec/oci/platform.ts";
 import type { Images } from "../../images/index.ts";
 import type { KnownImage } from "../graph/index.ts";
 import type { ImageResolver } from "../index.ts";
 import type { VertexReporter } from "../progress.ts";
-import { resolveLayoutImage } from "./oci-layout.ts";
+import { layoutStore, resolveLayoutImage } from "./oci-layout.ts";
 
 /** What Docker Hub is called where credentials are kept. */
 const hubHost = "https://index.docker.io/v1/";
@@ -18,32 +17,27 @@ export function createImageResolver({ images }: { readonly images: Images }): Im
   return {
     async resolve(reference, platform, options, signal) {
       if (options.storeId !== undefined) {
-        const store = options.client.contentStore(options.storeId);
+        const store = options.client.contentStore(layoutStore(options.storeId));
         return resolveLayoutImage(images, store, reference, platform, signal);
       }
       const named = withDefaultTag(parseNamed(reference));
       const canonical = renderReference(named);
-      const name = `[internal] load metadata for ${canonical}`;
-      return options.progress.vertex(
-        { digest: digestOf(`${name} ${renderPlatform(platform)}`), name },
-        async (report) => {
-          if (options.mode === "missing") {
-            const known = await localImage(images, canonical, platform);
-            if (known !== undefined) return known;
-          }
-          const host = named.domain === "docker.io" ? hubHost : named.domain;
-          const credentials = await options.client.credentials(host, signal);
-          const request = { image: canonical, tag: "", platform: renderPlatform(platform), credentials };
-          try {
-            for await (const message of images.pull(request, signal)) tellPull(report, message);
-          } catch (error) {
-            throw explain(named, canonical, error);
-          }
-          const known = await localImage(images, canonical, platform);
-          if (known === undefined) throw new EngineError("NotFound", `${canonical}: not found`);
-          return known;
-        },
-      );
+      if (options.mode === "missing") {
+        const known = await localImage(images, canonical, platform);
+        if (known !== undefined) return known;
+      }
+      const host = named.domain === "docker.io" ? hubHost : named.domain;
+      const credentials = await options.client.credentials(host, signal);
+      // A tag goes on to mean what runs here.
+      const isNamed = matchesPlatform(platform, parsePlatform(`linux/${hostArchitecture()}`));
+      const request = { image: canonical, tag: "", platform: renderPlatform(platform), credentials, isNamed };
+      try {
+        const tell = (message: unknown): void => tellPull(options.report, message);
+        const { id, config } = await images.pullOne(request, tell, signal);
+        return { reference: canonical, imageId: id, config };
+      } catch (error) {
+        throw explain(named, canonical, error);
+      }
     },
   };
 }
@@ -72,13 +66,16 @@ function tellPull(report: VertexReporter, message: unknown): void {
 function explain(named: Named, canonical: string, error: unknown): unknown {
   if (!isEngineError(error) || error.kind === "Cancelled") return error;
   const text = messageOf(error);
-  if (/denied|unauthorized|authentication required/i.test(text))
-    return new EngineError(
+  const said = (kind: ErrorKind, message: string): EngineError => new EngineError(kind, message, { cause: error });
+  if (/denied|unauthorized|authentication required|no basic auth credentials/i.test(text)) {
+    const reason = text.replace(/^Get "[^"]*": /, "");
+    return said(
       "Forbidden",
-      `${canonical}: pull access denied, repository does not exist or may require authorization: ${text}`,
-      { cause: error },
+      `${canonical}: pull access denied, repository does not exist or may require authorization: authorization failed: ${reason}`,
     );
-  if (error.kind === "NotFound" && !text.includes("no matching manifest"))
-    return new EngineError("NotFound", `${canonical}: not found`, { cause: error });
-  return text.includes(named.path) ? error : new EngineError(error.kind, `${canonical}: ${text}`, { cause: error });
+  }
+  if (text.includes("no matching manifest")) return said("NotFound", "no match for platform in manifest: not found");
+  if (error.kind === "NotFound") return said("NotFound", `${canonical}: not found`);
+  if (text.startsWith('Get "')) return said(error.kind, `failed to do request: ${text}`);
+  return text.includes(named.path) ? error : said(error.kind, `${canonical}: ${text}`);
 }
