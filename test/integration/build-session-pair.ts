@@ -18,6 +18,7 @@ export const emptyOffer: SessionOffer = {
   agent: async () => undefined,
   credentials: async () => undefined,
   outputs: new Map(),
+  stores: new Map(),
   uploads: new Map(),
 };
 

@@ -18,6 +18,8 @@ export interface SessionOffer {
   readonly outputs: ReadonlyMap<number, SessionOutput>;
   /** Streams by the path of the URL under which they were announced ("/x"). Each is taken once. */
   readonly uploads: ReadonlyMap<string, Readable>;
+  /** OCI layouts to read from and write to, by the ids under which the daemon asks for them. */
+  readonly stores: ReadonlyMap<string, string>;
 }
 
 export type SessionOutput =

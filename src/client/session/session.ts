@@ -14,6 +14,7 @@ import {
 } from "../../grpc/index.ts";
 import { Health, servingStatuses } from "../../spec/buildkit/health.ts";
 import { Auth, FileSend, FileSendTree, FileSync, Secrets, SSH, Upload } from "../../spec/buildkit/session.ts";
+import { contentMethods, contentService } from "./content.ts";
 import { agentOf, forwardAgent, receiveOutput, receiveStream, serveDirectory, serveUpload } from "./handlers.ts";
 import type { ClientSession, SessionOffer, SessionOutput } from "./index.ts";
 
@@ -26,6 +27,7 @@ const methods = [
   SSH.methods.ForwardAgent,
   Auth.methods.Credentials,
   Upload.methods.Pull,
+  ...contentMethods,
 ] as const;
 
 /** @param directory that is built from, as an absolute path: by it the daemon finds what it has kept of it */
@@ -74,6 +76,7 @@ function implementationsOf(offer: SessionOffer): readonly Implementation[] {
       },
     }),
     implement(Upload, { Pull: (_messages, call) => serveUpload(offer, call) }),
+    contentService(offer.stores),
     outputs(offer),
   ];
 }

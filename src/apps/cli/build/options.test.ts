@@ -19,6 +19,7 @@ test("a build without flags goes into the image store", () => {
     secrets: [],
     agents: new Map(),
     directories: new Map(),
+    layouts: new Map(),
     question: undefined,
     progress: "auto",
   });

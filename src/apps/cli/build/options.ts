@@ -20,6 +20,13 @@ export interface CacheOption {
   readonly directory: string | undefined;
 }
 
+export interface LayoutReference {
+  readonly path: string;
+  readonly tag: string;
+  /** undefined: what the tag means in the layout. */
+  readonly digest: string | undefined;
+}
+
 export interface BuildOptions {
   /** Frontend attributes beside the contexts' and the Dockerfile's. */
   readonly attributes: Readonly<Record<string, string>>;
@@ -36,6 +43,8 @@ export interface BuildOptions {
   readonly agents: ReadonlyMap<string, string>;
   /** Named contexts that are directories here. */
   readonly directories: ReadonlyMap<string, string>;
+  /** Named contexts that are images in OCI layouts here. */
+  readonly layouts: ReadonlyMap<string, LayoutReference>;
   readonly question: "outline" | "targets" | "lint" | "plan" | undefined;
   readonly progress: "plain" | "tty" | "auto" | "quiet";
 }
@@ -43,6 +52,7 @@ export interface BuildOptions {
 /** @throws CliError the first flag that is wrong, by name */
 export function planBuild(flags: Flags, env: Readonly<Record<string, string | undefined>>): BuildOptions {
   const directories = new Map<string, string>();
+  const layouts = new Map<string, LayoutReference>();
   const attributes: Record<string, string> = {};
   const put = (key: string, value: string): void => {
     if (value !== "") attributes[key] = value;
@@ -74,7 +84,8 @@ export function planBuild(flags: Flags, env: Readonly<Record<string, string | un
     const [name, value] = cut(text);
     if (name === "" || value === undefined || value === "")
       throw new CliError(`invalid build context ${text}: give NAME=PATH or NAME=URL`);
-    if (isRemote(value)) attributes[`context:${name}`] = value;
+    if (value.startsWith(layoutScheme)) layouts.set(name, layoutOf(value.slice(layoutScheme.length)));
+    else if (isRemote(value)) attributes[`context:${name}`] = value;
     else {
       attributes[`context:${name}`] = `local:${name}`;
       directories.set(name, value);
@@ -93,9 +104,19 @@ export function planBuild(flags: Flags, env: Readonly<Record<string, string | un
     secrets: flags.strings("secret").map(secretOf),
     agents: agentsOf(flags.strings("ssh"), env),
     directories,
+    layouts,
     question,
     progress: progressOf(flags, env),
   };
+}
+
+const layoutScheme = "oci-layout://";
+
+/** PATH[:TAG][@DIGEST] */
+function layoutOf(text: string): LayoutReference {
+  const [, path = "", tag = "latest", digest] = /^([^@]*?)(?::([^:@/]+))?(?:@(.+))?$/.exec(text) ?? [];
+  if (path === "") throw new CliError(`invalid OCI layout ${text}: give oci-layout://PATH[:TAG][@DIGEST]`);
+  return { path, tag, digest };
 }
 
 const questionIds = {
@@ -214,6 +235,8 @@ function outputOf(text: string): BuildOutput {
   const attributes = Object.fromEntries([...fields].filter(([key]) => !["type", "dest", "destination"].includes(key)));
   if (type === "registry")
     return { type: "image", attributes: { ...attributes, push: "true" }, destination: undefined };
+  if ((type === "oci" || type === "docker") && attributes["tar"] === "false" && destination === undefined)
+    throw new CliError(`dest is required for ${type} output with tar=false`);
   if (type === "local" && destination === undefined) throw new CliError("dest is required for local output");
   if ((type === "tar" || type === "oci") && destination === undefined) return { type, attributes, destination: "-" };
   if (type === "docker" && destination === undefined) return { type: "moby", attributes, destination };

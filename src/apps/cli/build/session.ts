@@ -12,6 +12,7 @@ import { CliError, type CommandContext } from "../command.ts";
 import { checkOutputPath } from "../output-file.ts";
 import type { BuildContext } from "./context.ts";
 import type { BuildOptions, BuildOutput } from "./options.ts";
+import { isLayout } from "./stores.ts";
 
 const maxSecretBytes = 500 * 1024;
 
@@ -20,6 +21,7 @@ export async function makeSession(
   context: CommandContext,
   options: BuildOptions,
   source: BuildContext,
+  stores: ReadonlyMap<string, string>,
 ): Promise<ClientSession> {
   const secrets = new Map<string, Uint8Array>();
   for (const secret of options.secrets) secrets.set(secret.id, await readSecret(secret, context.env));
@@ -47,6 +49,7 @@ export async function makeSession(
       },
       outputs: new Map(options.outputs.flatMap((output, index) => sessionOutput(output, index))),
       uploads: source.uploads,
+      stores,
     },
     source.directories.get("context") ?? source.attributes["context"] ?? "",
   );
@@ -80,12 +83,10 @@ async function readSecret(
   return bytes;
 }
 
-function sessionOutput(
-  { type, destination, attributes }: BuildOutput,
-  index: number,
-): readonly (readonly [number, SessionOutput])[] {
-  if (destination === undefined) return [];
-  if (type === "local" || attributes["tar"] === "false") {
+function sessionOutput(output: BuildOutput, index: number): readonly (readonly [number, SessionOutput])[] {
+  const { type, destination } = output;
+  if (destination === undefined || isLayout(output)) return [];
+  if (type === "local") {
     if (destination === "-") throw new CliError("dest - is for one stream: give a directory");
     return [[index, { kind: "directory", path: resolve(destination) }]];
   }

@@ -12,10 +12,12 @@ import {
 import type { MessageOf } from "../../../grpc/index.ts";
 import type { Timestamp } from "../../../spec/buildkit/types.ts";
 import type { CommandContext } from "../command.ts";
+import { escapeControls } from "../escape.ts";
 import type { BuildContext } from "./context.ts";
-import type { BuildOptions, CacheOption } from "./options.ts";
+import type { BuildOptions } from "./options.ts";
 import { makeSession } from "./session.ts";
 import type { BuildDisplay, BuildStatus } from "./status.ts";
+import { openStores } from "./stores.ts";
 
 const frontend = "dockerfile.v0";
 const tailLines = 20;
@@ -67,7 +69,9 @@ export async function runBuild(
   tails: StepTails,
   signal: AbortSignal,
 ): Promise<BuildRun> {
-  const session = await makeSession(context, options, source);
+  const stores = openStores(options);
+  for (const warning of stores.warnings) context.err(`${escapeControls(warning)}\n`);
+  const session = await makeSession(context, options, source, stores.stores);
   const buildkit = await openBuildkit(context.client, signal);
   try {
     await openSession(context.client, session, signal);
@@ -81,28 +85,23 @@ export async function runBuild(
       Ref: ref,
       Session: session.id,
       Frontend: frontend,
-      FrontendAttrs: { ...options.attributes, ...source.attributes },
+      FrontendAttrs: { ...options.attributes, ...source.attributes, ...stores.attributes },
       Entitlements: options.entitlements,
       Exporters: options.outputs.map(({ type, attributes }) => ({ Type: type, Attrs: attributes })),
-      Cache: { Imports: options.cacheFrom.map(cacheEntry), Exports: options.cacheTo.map(cacheEntry) },
+      Cache: { Imports: stores.imports, Exports: stores.exports },
     };
     if (options.question !== undefined) {
       const answer = await ask(buildkit, request, onStatus, signal);
       return { ref, response: new Map(), answer };
     }
-    return { ref, response: await solve(buildkit, request, onStatus, signal), answer: new Map() };
+    const response = await solve(buildkit, request, onStatus, signal);
+    stores.finish(response);
+    return { ref, response, answer: new Map() };
   } finally {
     display.end();
     buildkit.close();
     session.close();
   }
-}
-
-function cacheEntry({ type, attributes }: CacheOption): {
-  readonly Type: string;
-  readonly Attrs: Readonly<Record<string, string>>;
-} {
-  return { Type: type, Attrs: attributes };
 }
 
 function nsOf(time: MessageOf<typeof Timestamp> | undefined): bigint | undefined {

@@ -30,6 +30,11 @@ interface LayoutImage {
   readonly layers: readonly Blob[];
 }
 
+/** Under which id a client offers a layout. Source: BuildKit's client. */
+export function layoutStore(id: string): string {
+  return `oci:${id}`;
+}
+
 /** The key of an image is its id, which is loaded since it was resolved. */
 export function createOciLayoutRunner(deps: ImageRunnerDeps): OpRunner {
   const imageIdOf = async (op: Parameters<OpRunner["key"]>[0], store: ClientContentStore, signal: AbortSignal) => {
@@ -39,11 +44,11 @@ export function createOciLayoutRunner(deps: ImageRunnerDeps): OpRunner {
   return {
     async key(op, job, signal) {
       if (op.kind !== "oci-layout") return undefined;
-      return imageIdOf(op, job.client.contentStore(op.storeId), signal);
+      return imageIdOf(op, job.client.contentStore(layoutStore(op.storeId)), signal);
     },
     async run(op, _inputs, { job }, signal) {
       if (op.kind !== "oci-layout") throw new EngineError("System", `${op.kind} is no image in an OCI layout`);
-      const store = job.client.contentStore(op.storeId);
+      const store = job.client.contentStore(layoutStore(op.storeId));
       const { imageId } = await loadLayoutImage(deps.images, store, op.digest, op.reference, op.platform, signal);
       return imageSnapshot(deps, imageId, op.reference);
     },
