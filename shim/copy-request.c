@@ -66,3 +66,24 @@ int next_tree(bool writable) {
   // An overlay needs two directories; one alone shows what it holds.
   return count == 1 ? mount_tree(directories[0], false) : mount_overlay(directories, (size_t)count, NULL, NULL);
 }
+
+// One directory, and nothing under what is written: only then a file has one inode on both sides.
+static bool next_shared(int *destination, int inputs[SOURCES_LIMIT]) {
+  size_t before = at;
+  if (next_number() == 0) {
+    const char *upper = next_word();
+    next_word();
+    if (next_number() == 1 && next_number() == 1 && mount_sharing(upper, next_word(), destination, inputs)) return true;
+  }
+  at = before;
+  return false;
+}
+
+uint64_t next_trees(bool share, int *destination, int inputs[SOURCES_LIMIT]) {
+  if (share && next_shared(destination, inputs)) return 1;
+  *destination = next_tree(true);
+  uint64_t count = next_number();
+  if (count > SOURCES_LIMIT) fail(EXIT_LIMIT, "more than %d inputs", SOURCES_LIMIT);
+  for (uint64_t i = 0; i < count; i++) inputs[i] = next_tree(false);
+  return count;
+}

@@ -136,7 +136,8 @@ static void copy_entry(int parent_src, const char *from, struct level *up, const
   }
   int fd = openat(parent_src, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0) fail_path("open the source of", target);
-  copy_file(fd, parent, name, &st);
+  bool same = owner_of(&st) == st.st_uid && group_of(&st) == st.st_gid && mode_of(&st) == (st.st_mode & 07777);
+  if (!same || !share_file(parent_src, from, parent, name, &st)) copy_file(fd, parent, name, &st);
   close(fd);
 }
 

@@ -3,7 +3,8 @@
 //   WRITABLE = TREE, upper directory, work directory; without directories under it the upper one is written to as it is
 //   SOURCE   = path, flags (w patterns, f follow a link at the end, p keep parents, r must be there), number of exclude patterns, they
 //   OWNERS   = "user[:group]" or "", mode as for chmod(1) or ""
-// gantry-copy apply: "base" or "none" (names of owners cannot be looked up), WRITABLE, number of inputs, a TREE each, then actions until the end:
+// gantry-copy apply: "base", "none" (names of owners cannot be looked up) or "share" (as none; inputs are never written to, nor is what
+//   is made, so that a file of a single input may get a further name in place of a copy), WRITABLE, number of inputs, a TREE each, then actions until the end:
 //     copy, input, SOURCE, destination, OWNERS | mkdir, path, mode (octal digits), OWNERS | mkfile, path, mode, OWNERS, size, bytes
 // gantry-copy digest: TREE, number of known files, (path, SHA-256) of each, SOURCE…; prints a SHA-256.
 // gantry-copy list: TREE, SOURCE; prints for each match "f" (a regular file) or "o" and its path, ended by NUL.
@@ -31,10 +32,8 @@ static void apply(void) {
   const char *below = next_word();
   // A tree with nothing under it has no passwd to look names up in.
   bool has_base = strcmp(below, "base") == 0;
-  int destination = next_tree(true);
-  uint64_t count = next_number();
-  if (count > SOURCES_LIMIT) fail(EXIT_LIMIT, "more than %d inputs", SOURCES_LIMIT);
-  for (uint64_t i = 0; i < count; i++) inputs[i] = next_tree(false);
+  int destination;
+  uint64_t count = next_trees(strcmp(below, "share") == 0, &destination, inputs);
   while (has_word()) {
     const char *action = next_word();
     struct ownership ownership;

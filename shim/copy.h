@@ -1,6 +1,6 @@
 // gantry-copy: file ops of builds. This header is the contract between its files: copy.c (program), copy-request.c (what is asked),
 // copy-path.c (confinement), copy-glob.c (patterns), copy-select.c (which sources are meant), copy-tree.c (copies), copy-data.c
-// (contents of files), copy-make.c (mkdir, mkfile), copy-owner.c (owners and modes), copy-digest.c (what a source holds).
+// (contents of files), copy-make.c (mkdir, mkfile), copy-owner.c (owners and modes), copy-link.c (files that are shared), copy-digest.c (what a source holds).
 // Trees are seen through mounts of their own (layer-mount.c); nobody else writes to the destination meanwhile, and no path
 // leads out of its tree, whatever symbolic links a step made.
 #ifndef GANTRY_COPY_H
@@ -25,6 +25,8 @@ uint64_t next_number(void);
 const char *next_bytes(uint64_t size);
 // Mounts the tree that the next words name; its root.
 int next_tree(bool writable);
+// Mounts a WRITABLE and the TREEs of inputs; with `share`, a single input so that its files can be shared. The number of inputs.
+uint64_t next_trees(bool share, int *destination, int inputs[SOURCES_LIMIT]);
 
 // copy-path.c
 // `path` in the tree without symbolic links, "" for the root; what is missing is taken as it stands. Without `follow` the last
@@ -91,6 +93,12 @@ mode_t apply_chmod(const char *chmod, mode_t mode);
 
 // copy-data.c: makes the content of `to` that of `from`.
 void copy_data(int from, int to, const struct stat *st, const char *path);
+
+// copy-link.c: files that a layer shares with an input's tree in place of copying them.
+// The roots of `upper` and of the input's directory in one mount, in which files may get further names; false: not possible.
+bool mount_sharing(const char *upper, const char *input, int *upper_root, int *input_root);
+// Gives the input's file a further name. False: it has to be copied.
+bool share_file(int from_parent, const char *from, int parent, const char *name, const struct stat *st);
 
 // copy-tree.c
 void copy_source(int destination, int root, const struct source *source, const char *to, const struct ownership *ownership);
