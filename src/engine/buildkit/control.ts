@@ -37,7 +37,13 @@ export function createControl(
 ): Implementation {
   const { builder } = deps;
   return implement(Control, {
-    Solve: (request, { signal }) => solve(deps, sessions, solves, request, signal),
+    async Solve(request, { signal }) {
+      try {
+        return await solve(deps, sessions, solves, request, signal);
+      } catch (error) {
+        throw grpcFailure(error, (thrown) => builder.failureOf(thrown));
+      }
+    },
     async *Status(request, { signal }) {
       const recorded = builder.history.get(request.Ref) !== undefined;
       const progress = await solves.progress(request.Ref, recorded, signal);
@@ -190,7 +196,7 @@ function outputsOf(request: MessageOf<typeof SolveRequest>): readonly OutputRequ
       : request.Exporters;
   return exporters.map(({ Type, Attrs }, index) => {
     const type = outputTypes.find((each) => each === Type);
-    if (type === undefined) throw new GrpcError(codes.notFound, `exporter ${JSON.stringify(Type)} could not be found`);
+    if (type === undefined) throw new GrpcError(codes.unknown, `exporter ${JSON.stringify(Type)} could not be found`);
     return { type, attributes: Object.fromEntries(Attrs), index };
   });
 }

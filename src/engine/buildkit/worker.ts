@@ -32,8 +32,13 @@ const frontendCaps = [
   "gateway.warnings",
 ];
 
-/** Of LLB what a Dockerfile's options stand for, and what the exporters can. */
+/**
+ * Of LLB what a Dockerfile's options stand for, and what the exporters can. "cache.gha" and "cache.s3" only let such requests come
+ * here, to be refused by name: buildx drops them silently otherwise.
+ */
 const llbCaps = [
+  "cache.gha",
+  "cache.s3",
   "source.image",
   "source.image.resolvemode",
   "source.local",

@@ -45,7 +45,7 @@ export type ParsedOutput =
     };
 
 /** Says nothing of what is made here: unpacked layers are all that there is, and there is one store. */
-const ignored = new Set(["unpack", "buildinfo", "buildinfo-attrs", "unsafe-internal-store-allow-incomplete"]);
+const ignored = new Set(["unpack", "load", "buildinfo", "buildinfo-attrs", "unsafe-internal-store-allow-incomplete"]);
 const compressions = ["gzip", "zstd", "uncompressed"] as const;
 
 /** Reads attributes one by one; what nobody read is refused. */
