@@ -5,6 +5,7 @@
 // are left out, owners can be set, and nothing is made durable.
 // gantry-unpack clone FROM TO: makes the directory TO a copy of the unpacked layer FROM (fs, recipe and aside), durably.
 // gantry-unpack remove DIRECTORY…: removes the directories with everything in them; those that are not there are no failure.
+// gantry-unpack spread DIRECTORY…: trees that are made in these directories from now on lie far from one another, where the file system can.
 // Exit: 1 the archive is malformed or hostile, 2 it exceeds a limit, 3 the system failed; one line on stderr says what.
 
 #include <fcntl.h>
@@ -36,13 +37,11 @@ static int open_directory(const char *path) {
   return fd;
 }
 
-// Tells ext4 that what is made in the directory of all layers from now on has nothing to do with one another (chattr +T): each layer
-// gets block groups of its own, away from those of layers that were just deleted, whose inodes a file system without a
+// Tells ext4 that the directories made in this one from now on have nothing to do with one another (chattr +T): each tree
+// gets block groups of its own, away from those of trees that were just deleted, whose inodes a file system without a
 // journal does not give out again for minutes and looks through for every new one. Others do not know the flag.
-static void spread_layers(const char *layer) {
-  char parent[PATH_LIMIT];
-  if (snprintf(parent, sizeof parent, "%s/..", layer) >= (int)sizeof parent) return;
-  int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static void spread(const char *directory) {
+  int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   int flags;
   if (fd < 0) return;
   if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && (flags & FS_TOPDIR_FL) == 0) {
@@ -50,6 +49,11 @@ static void spread_layers(const char *layer) {
     ioctl(fd, FS_IOC_SETFLAGS, &flags);
   }
   close(fd);
+}
+
+static void spread_layers(const char *layer) {
+  char parent[PATH_LIMIT];
+  if (snprintf(parent, sizeof parent, "%s/..", layer) < (int)sizeof parent) spread(parent);
 }
 
 // Changes the root to `directory`: what the resolver already guarantees holds for every other call as well.
@@ -95,11 +99,15 @@ int main(int argc, char **argv) {
     remove_directories(argv + 2, (size_t)argc - 2);
     return 0;
   }
+  if (argc > 2 && strcmp(argv[1], "spread") == 0) {
+    for (int i = 2; i < argc; i++) spread(argv[i]);
+    return 0;
+  }
   bool into = (argc == 6 || argc == 8) && strcmp(argv[1], "into") == 0;
   if (into) {
     argv++;
     argc--;
-  } else if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO | gantry-unpack remove DIRECTORY…");
+  } else if (argc != 5 && argc != 6) fail(EXIT_SYSTEM, "usage: gantry-unpack ENTRIES BYTES DEPTH DIRECTORY [LAYER] < TAR | gantry-unpack clone FROM TO | gantry-unpack remove | spread DIRECTORY…");
   struct limits limits = {
       .entries = parse_decimal(argv[1], "ENTRIES"),
       .bytes = parse_decimal(argv[2], "BYTES"),

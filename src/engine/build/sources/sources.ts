@@ -1,6 +1,7 @@
 // The sources of builds, put together: one runner per kind of source op, and what they keep.
 
 import { join } from "node:path";
+import { tryRun } from "../../kernel/run.ts";
 import type { ImageResolver } from "../index.ts";
 import type { OpRunner } from "../solver/index.ts";
 import { createSourceDirectories } from "./directories.ts";
@@ -12,6 +13,8 @@ import { createLocalRunner } from "./local.ts";
 import { createOciLayoutRunner } from "./oci-layout.ts";
 import { createImageResolver } from "./resolver.ts";
 
+const spreadTimeoutMs = 10_000;
+
 /** What images bring: base images, those of clients' OCI layouts, and their configs. */
 export interface ImageSources {
   readonly runner: OpRunner;
@@ -21,10 +24,13 @@ export interface ImageSources {
 
 /** All sources with those of images. */
 export async function composeSources(
-  { dataRoot, logger }: Pick<SourcesDeps, "dataRoot" | "logger">,
+  { dataRoot, unpackPath, logger }: Pick<SourcesDeps, "dataRoot" | "unpackPath" | "logger">,
   images: ImageSources,
 ): Promise<Sources & { readonly resolver: ImageResolver }> {
-  const directories = await createSourceDirectories({ root: join(dataRoot, "build", "contexts"), logger });
+  const contexts = join(dataRoot, "build", "contexts");
+  const directories = await createSourceDirectories({ root: contexts, logger });
+  // A tree's inodes are not looked for among those of a tree that was just deleted: see gantry-unpack. Without it all is as well, slower.
+  await tryRun([unpackPath, "spread", contexts], { timeoutMs: spreadTimeoutMs }).catch(() => undefined);
   const git = createGitRunner({ dataRoot, directories });
   const http = createHttpRunner({ dataRoot, directories });
   return {
