@@ -29,7 +29,8 @@ export class TtyDisplay implements BuildDisplay {
   readonly #rows = new Map<string, Row>();
   readonly #startedNs: bigint;
   readonly #timer: NodeJS.Timeout;
-  #drawn = 0;
+  /** Widths of the lines of the frame that stands there. */
+  #drawn: readonly number[] = [];
 
   constructor(options: TtyOptions) {
     this.#options = options;
@@ -69,9 +70,13 @@ export class TtyDisplay implements BuildDisplay {
     const body = all.flatMap((row) => this.#linesOf(row, now, columns));
     const room = Math.max(1, rows - 2);
     const shown = final ? body : body.slice(-room);
-    const up = this.#drawn === 0 ? "" : `\u001B[${this.#drawn}A\r\u001B[0J`;
-    this.#options.write(`${up}${[head, ...shown].map((line) => `${line}\n`).join("")}`);
-    this.#drawn = shown.length + 1;
+    const lines = [this.#line(head, "", columns, ""), ...shown];
+    // A terminal that became narrower has broken lines of the old frame.
+    const height = this.#drawn.reduce((sum, width) => sum + Math.max(1, Math.ceil(width / columns)), 0);
+    const up = height === 0 ? "" : `\u001B[${Math.min(height, rows - 1)}A\r`;
+    // Each line is written over what was there, so that nothing is blank in between.
+    this.#options.write(`${up}${lines.map((line) => `${line}\u001B[K\n`).join("")}\u001B[J`);
+    this.#drawn = lines.map(widthOf);
   }
 
   #linesOf(row: Row, now: bigint, columns: number): readonly string[] {
@@ -99,4 +104,18 @@ export class TtyDisplay implements BuildDisplay {
     const line = `${cut.padEnd(width)} ${right}`.trimEnd();
     return color === "" || !this.#options.color ? line : `\u001B[${color}m${line}\u001B[0m`;
   }
+}
+
+/** Of a line with its colours. */
+function widthOf(line: string): number {
+  let width = 0;
+  let at = 0;
+  while (at < line.length) {
+    if (line[at] === "\u001B") at = line.indexOf("m", at) + 1;
+    else {
+      width++;
+      at += (line.codePointAt(at) ?? 0) > 0xffff ? 2 : 1;
+    }
+  }
+  return width;
 }
