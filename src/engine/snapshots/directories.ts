@@ -14,6 +14,7 @@ import { removeSmallTree } from "../kernel/small-tree.ts";
 /** So many trees are deleted by one process; the kernel bounds a command line. */
 const treesAtOnce = 256;
 const removeTimeoutMs = 600_000;
+const spreadTimeoutMs = 10_000;
 
 /** The directories of one data root. */
 export class SnapshotDirectories {
@@ -91,6 +92,8 @@ export class SnapshotDirectories {
       left.push(join(this.root, name));
     }
     await this.removeTrees([...left, ...(await this.listStaging())]);
+    // Inodes of new trees are not looked for among those of deleted ones: see gantry-unpack. Without it all is as well, slower.
+    await tryRun([this.#helper, "spread", this.root], { timeoutMs: spreadTimeoutMs }).catch(() => undefined);
   }
 
   /** Deletes numbered directories: out of sight at once, then file by file. */
