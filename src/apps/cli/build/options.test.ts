@@ -61,9 +61,10 @@ test("flags become the attributes that BuildKit's frontend knows", () => {
       "nofile=5:6",
       ".",
     ],
-    { B: "two" },
+    { B: "two", SOURCE_DATE_EPOCH: "1700000000" },
   );
   assert.deepEqual(attributes, {
+    "build-arg:SOURCE_DATE_EPOCH": "1700000000",
     target: "app",
     platform: "linux/amd64,linux/arm64",
     "add-hosts": "db=10.0.0.1",

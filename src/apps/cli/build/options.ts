@@ -74,6 +74,9 @@ export function planBuild(flags: Flags, env: Readonly<Record<string, string | un
   if (flags.bool("no-cache")) attributes["no-cache"] = "";
   else if (flags.strings("no-cache-filter").length > 0)
     attributes["no-cache"] = flags.strings("no-cache-filter").join(",");
+  // As buildx: the reproducible-builds convention, unless an argument says otherwise.
+  if ((env["SOURCE_DATE_EPOCH"] ?? "") !== "")
+    attributes["build-arg:SOURCE_DATE_EPOCH"] = env["SOURCE_DATE_EPOCH"] ?? "";
   for (const [name, value] of assignments(flags.strings("build-arg"), env)) attributes[`build-arg:${name}`] = value;
   for (const text of flags.strings("label")) {
     const [key, value] = cut(text);

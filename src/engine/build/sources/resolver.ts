@@ -71,7 +71,7 @@ function explain(named: Named, canonical: string, error: unknown): unknown {
     const reason = text.replace(/^Get "[^"]*": /, "");
     return said(
       "Forbidden",
-      `${canonical}: pull access denied, repository does not exist or may require authorization: authorization failed: ${reason}`,
+      `pull access denied, repository does not exist or may require authorization: authorization failed: ${reason}`,
     );
   }
   if (text.includes("no matching manifest")) return said("NotFound", "no match for platform in manifest: not found");
