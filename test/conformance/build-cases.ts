@@ -1,6 +1,7 @@
 // Dockerfiles and what must come of them: run through docker buildx on dockerd 28.5 once (record-builds.ts), and through `gantry build` on
 // our engine in every test. Each case shows one thing of the language. `base` is an image that both engines import.
 
+import { languageCases } from "./build-cases-language.ts";
 import type { BuildOutcome } from "./build-runs.ts";
 
 /** A file of the context: its text, or what else it is. */
@@ -289,4 +290,5 @@ export const buildCases: readonly BuildCase[] = [
       outcome: { error: "unable to find user nobody9: no matching entries in passwd file" },
     },
   },
+  ...languageCases,
 ];

@@ -1,10 +1,11 @@
 // POST /build, /build/cancel and /build/prune.
 
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError, messageOf } from "../../../base/errors.ts";
 import { sendEmpty, sendJson, type Exchange } from "../exchange.ts";
 import { parseFilters } from "../filters.ts";
 import type { Engine } from "../ports.ts";
 import { sendProgress } from "../progress.ts";
+import type { Query } from "../query.ts";
 import { type Route, route } from "../router.ts";
 import { upload } from "../upload.ts";
 import { parseBuildRequest } from "./parse.ts";
@@ -31,7 +32,7 @@ export function buildRoutes(engine: Engine): readonly Route[] {
 async function prune(exchange: Exchange, engine: Engine): Promise<void> {
   const { query, minor } = exchange;
   const bytes = (name: string): number => {
-    const value = query.int(name) ?? 0;
+    const value = bytesOf(query, name);
     if (value < 0) throw new EngineError("InvalidParameter", `${name} is negative: give bytes, or leave it out`);
     return value;
   };
@@ -49,4 +50,14 @@ async function prune(exchange: Exchange, engine: Engine): Promise<void> {
   );
   const { CachesDeleted } = pruned;
   sendJson(exchange, 200, { ...pruned, CachesDeleted: CachesDeleted.length === 0 ? null : CachesDeleted });
+}
+
+/** @throws InvalidParameter by the parameter's name */
+function bytesOf(query: Query, name: string): number {
+  try {
+    return query.int(name) ?? 0;
+  } catch (error) {
+    const text = `${name} is in bytes and expects an integer, got ${query.text(name)}: ${messageOf(error)}`;
+    throw new EngineError("InvalidParameter", text, { cause: error });
+  }
 }

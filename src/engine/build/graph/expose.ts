@@ -24,7 +24,7 @@ function one(word: string): readonly string[] {
   return Array.from({ length: found[1] - found[0] + 1 }, (_, i) => `${found[0] + i}/${protocol}`);
 }
 
-/** Every port once, sorted as text. @throws InvalidParameter what is none */
+/** Sorted as text; a port that is named twice is there twice. @throws InvalidParameter what is none */
 export function parseExposed(words: readonly string[]): readonly string[] {
-  return [...new Set(words.flatMap(one))].sort();
+  return words.flatMap(one).sort();
 }

@@ -204,8 +204,11 @@ function lowerWorkdir(
   facts: LanguageFacts,
   step: { readonly isOnBuild: boolean; readonly withPlatform: boolean },
 ): Digest | undefined {
-  const path = absolutePath(state.workdir, expandIn(state, instruction.word, instruction, facts));
-  state.config.WorkingDir = path;
+  const word = expandIn(state, instruction.word, instruction, facts);
+  const path = absolutePath(state.workdir, word);
+  // An absolute path is kept as it was written.
+  const kept = word.startsWith("/") ? word : path;
+  state.config.WorkingDir = kept;
   state.workdirSet = true;
   let vertex: Digest | undefined;
   if (path !== "/") {
@@ -231,6 +234,6 @@ function lowerWorkdir(
     state.result = vertex;
     state.directory = undefined;
   }
-  state.commit(`WORKDIR ${path}`, vertex);
+  state.commit(`WORKDIR ${kept}`, vertex);
   return vertex;
 }

@@ -6,6 +6,7 @@ import type { HistoryEntry, Platform } from "../../../spec/oci/image.ts";
 import { renderPlatform } from "../../../spec/oci/platform.ts";
 import type { Lookup } from "../dockerfile/index.ts";
 import type { HistoryDraft, KnownImage } from "./index.ts";
+import { rooted } from "./paths.ts";
 import { crossSuffix, normalizePlatform } from "./platforms.ts";
 import type { StageNode } from "./stage-node.ts";
 
@@ -49,8 +50,7 @@ export class StageState {
   }
 
   get workdir(): string {
-    const { WorkingDir = "" } = this.config;
-    return WorkingDir === "" ? "/" : WorkingDir;
+    return rooted(this.config.WorkingDir ?? "");
   }
 
   readonly lookup: Lookup = (name) => this.env.get(name);

@@ -46,6 +46,7 @@ test("EXPOSE: ports, ranges, protocols, and what is none", () => {
   assert.deepEqual(parseExposed(["80", "53/UDP", "8000-8001/tcp", "127.0.0.1:90:91", "80"]), [
     "53/udp",
     "80/tcp",
+    "80/tcp",
     "8000/tcp",
     "8001/tcp",
     "91/tcp",
