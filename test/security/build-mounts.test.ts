@@ -166,6 +166,38 @@ if (inOwnNetwork(import.meta.filename)) {
     assert.deepEqual(world.remains(), []);
   });
 
+  test("B08: a step with secrets leaves no core file, and one whose cgroup would lie elsewhere leaves no secret", async () => {
+    const secret: StepMount = {
+      type: "secret",
+      id: "s",
+      target: "/run/s",
+      env: undefined,
+      required: true,
+      mode: 0o400,
+      uid: 0,
+      gid: 0,
+    };
+    const setup = { mounts: [secret], secrets: { s: "value" } };
+    assert.equal((await world.sh("ulimit -c", setup)).stdout, "0\n");
+    const none = {
+      shmSizeBytes: undefined,
+      memoryBytes: undefined,
+      memorySwapBytes: undefined,
+      cpuShares: undefined,
+      cpuPeriodUs: undefined,
+      cpuQuotaUs: undefined,
+      cpusetCpus: undefined,
+      cpusetMems: undefined,
+    };
+    const limits = { ...none, extraHosts: [], ulimits: [], cgroupParent: "../../../tmp" };
+    await assert.rejects(world.sh("true", { ...setup, limits }), { kind: "InvalidParameter", message: /cgroup/ });
+    assert.deepEqual(world.remains(), []);
+    assert.equal(
+      existsSync(join(world.execRoot, "steps")) && readdirSync(join(world.execRoot, "steps")).length > 0,
+      false,
+    );
+  });
+
   test("B08: the value of a secret is in no layer, row or file, while the step runs and afterwards", async () => {
     const value = "b08-9f1c2d3e4f5a6b7c";
     const find = (): string => {
