@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -408,6 +408,27 @@ describe("file ops", () => {
       } finally {
         rmSync(other, { recursive: true });
       }
+    }
+  });
+
+  it("shares files of a kept directory once, and only those that keep owner and mode", () => {
+    const dir = mkdtempSync(join(tmpdir(), "gantry-share-"));
+    try {
+      execFileSync("sh", ["-ec", `cd ${dir}; mkdir -p in/d up work; echo a > in/a; echo b > in/d/b; ln -s a in/l`]);
+      const actions = [
+        ["/", "/", ""],
+        ["/a", "/again", ""],
+        ["/a", "/owned", "5:6"],
+      ].flatMap(([source = "", to = "", owner = ""]) => ["copy", "0", source, "", "0", to, owner, ""]);
+      const words = ["share", "0", `${dir}/up`, `${dir}/work`, "1", "1", `${dir}/in`, ...actions];
+      execFileSync(copyPath, ["apply"], { input: words.map((word) => `${word}\0`).join("") });
+      const inode = (path: string): number => statSync(join(dir, path)).ino;
+      assert.deepEqual([inode("up/a"), inode("up/d/b")], [inode("in/a"), inode("in/d/b")]);
+      assert.equal(new Set(["up/a", "up/again", "up/owned"].map(inode)).size, 3);
+      assert.equal(statSync(join(dir, "up/owned")).uid, 5);
+      assert.equal(statSync(join(dir, "in/a")).uid, process.getuid?.());
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
     }
   });
 
