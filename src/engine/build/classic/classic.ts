@@ -3,7 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError, isEngineError } from "../../../base/errors.ts";
 import { parseNamed, renderFamiliar, withDefaultTag } from "../../../base/reference.ts";
 import type { BuildImageRequest, ProgressMessage } from "../../api/ports.ts";
 import { reportProgress } from "../../images/message-queue.ts";
@@ -12,7 +12,7 @@ import type { NamedContext } from "../graph/index.ts";
 import type { BuildJob, Builder } from "../index.ts";
 import type { BuildEvent } from "../progress.ts";
 import { isGitUrl, parseGitUrl } from "../sources/git-url.ts";
-import { stepOfFailure, wordsOfFailure } from "./failure-words.ts";
+import { locatedMessage, stepOfFailure, wordsOfFailure } from "./failure-words.ts";
 import { ClassicClient } from "./client.ts";
 import { TarContext } from "./context.ts";
 import { ClassicRenderer } from "./render.ts";
@@ -133,9 +133,18 @@ export class ClassicDoor {
   #failed(error: unknown, renderer: ClassicRenderer): ProgressMessage {
     const failure = this.#deps.builder.failureOf(error);
     const unplanned = renderer.isPlanned ? undefined : stepOfFailure(failure);
-    if (!renderer.isPlanned && unplanned === undefined) throw error;
+    if (!renderer.isPlanned && unplanned === undefined)
+      throw new EngineError(
+        isEngineError(error) ? error.kind : "Unknown",
+        locatedMessage(failure.message, failure, "dockerfile parse error on line"),
+        { cause: error },
+      );
     if (unplanned !== undefined) renderer.heading(unplanned.number, unplanned.total, unplanned.instruction);
-    const message = wordsOfFailure(failure, renderer.fail());
+    const step = renderer.fail();
+    const isNamed = step !== undefined || unplanned !== undefined;
+    const message = isNamed
+      ? wordsOfFailure(failure, step)
+      : locatedMessage(wordsOfFailure(failure, step), failure, "line");
     const { exitCode } = failure;
     return { errorDetail: exitCode === undefined ? { message } : { code: exitCode, message }, error: message };
   }

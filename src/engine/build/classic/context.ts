@@ -8,10 +8,10 @@ import { join, normalize } from "node:path";
 import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { failpoint } from "../../../base/failpoint.ts";
-import { decompress, detectCompression, magicLength } from "../../images/compression.ts";
 import { layerQuota, namingFullDisk } from "../../images/layer-quota.ts";
 import { unpackTar } from "../../snapshots/unpacker.ts";
 import { createIgnoreMatcher } from "../dockerfile/index.ts";
+import { openBounded } from "../sources/inflation.ts";
 import type { EntryType, SourceDirectory, SourceEntry } from "../sources/index.ts";
 
 export interface TarContextDeps {
@@ -115,19 +115,14 @@ export class TarContext implements AsyncDisposable {
 
 /** Without its compression. */
 async function plain(chunks: AsyncIterator<Uint8Array>): Promise<AsyncIterable<Uint8Array>> {
-  let start: Uint8Array = new Uint8Array(0);
-  while (start.length < magicLength) {
-    const next = await chunks.next();
-    if (next.done === true) break;
-    start = Buffer.concat([start, next.value]);
-  }
-  if (start.length === 0)
+  const first = await chunks.next();
+  if (first.done === true)
     throw new EngineError("InvalidParameter", "the build context is empty: send a tar with a Dockerfile in it");
   async function* whole(): AsyncGenerator<Uint8Array> {
-    yield start;
+    yield first.value as Uint8Array;
     yield* { [Symbol.asyncIterator]: () => chunks };
   }
-  return decompress(whole(), detectCompression(start));
+  return openBounded(whole());
 }
 
 async function entriesOf(root: string, signal: AbortSignal): Promise<readonly SourceEntry[]> {

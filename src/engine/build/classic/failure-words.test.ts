@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { BuildFailure } from "../index.ts";
-import { stepOfFailure, wordsOfFailure } from "./failure-words.ts";
+import { locatedMessage, stepOfFailure, wordsOfFailure } from "./failure-words.ts";
 
 function failure(over: Partial<BuildFailure>): BuildFailure {
   return {
@@ -44,4 +44,13 @@ test("a base image that cannot be had is the step that names it", () => {
     instruction: "FROM b",
   });
   assert.equal(stepOfFailure(failure({ source: source as unknown as BuildFailure["source"] })), undefined);
+});
+
+test("what is no step's fault is said with its line, once", () => {
+  const at = { line: 3, column: 0 };
+  const source = { filename: "Dockerfile", source: "", ranges: [{ start: at, end: at }] };
+  const located = source as unknown as BuildFailure["source"];
+  assert.equal(locatedMessage("no", failure({ source: located }), "line"), "line 3: no");
+  assert.equal(locatedMessage("no: line 3", failure({ source: located }), "line"), "no: line 3");
+  assert.equal(locatedMessage("no", failure({}), "line"), "no");
 });

@@ -22,6 +22,13 @@ export function stepOfFailure({ message, source }: BuildFailure): NumberedStep |
   return found === undefined ? undefined : { number: at + 1, total: instructions.length, instruction: found.original };
 }
 
+/** For failures that are no step's: the message with its line in front, after the word for it. */
+export function locatedMessage(message: string, { source }: BuildFailure, word: string): string {
+  const line = source?.ranges[0]?.start.line;
+  if (line === undefined || /\bline \d/.test(message)) return message;
+  return `${word} ${line}: ${message}`;
+}
+
 const missingSource = /^failed to calculate checksum of ref \S+: "\/?(.*)": not found$/s;
 
 /** @param instruction of the step that failed, where one did */

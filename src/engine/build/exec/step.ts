@@ -261,10 +261,11 @@ async function follow(
   shim.on("exit", resolve);
   shim.on("closed", () => resolve(undefined));
   const attachment = await shim.attach("init", { stdin: false, stdout: true, stderr: true });
+  // Its end alone leaves this side of the connection open.
+  using _ = { [Symbol.dispose]: () => void attachment.duplex.destroy() };
   const output = readOutput(attachment.duplex, (stream, data) => report.log(stream, data));
   const outcome = await shim.run();
   if ("failure" in outcome) {
-    attachment.duplex.destroy();
     signal.throwIfAborted();
     report.log(2, Buffer.from(`${outcome.failure.message}\n`));
     return { exitCode: outcome.failure.exitCode, oomKilled: false };

@@ -1,7 +1,7 @@
 // Whether a file is an archive that ADD unpacks: by content, compressed or not, never by name.
 
 import { isEngineError } from "../../../base/errors.ts";
-import { openCompressed } from "../../images/compression.ts";
+import { openBounded } from "../sources/inflation.ts";
 
 const blockSize = 512;
 const checksumAt = 148;
@@ -15,7 +15,7 @@ const checksumSize = 8;
 export async function openArchive(
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<AsyncGenerator<Uint8Array, undefined> | undefined> {
-  const tar = (await openCompressed(bytes))[Symbol.asyncIterator]();
+  const tar = (await openBounded(bytes))[Symbol.asyncIterator]();
   const start: Uint8Array[] = [];
   let size = 0;
   try {
