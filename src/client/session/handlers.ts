@@ -146,9 +146,9 @@ async function* answersOf<T>(work: (channel: Channel<T>) => Promise<void>): Asyn
   await working;
 }
 
-/** Ids of this host mean nothing elsewhere. */
+/** Ids of this host mean nothing elsewhere, and sockets neither: BuildKit refuses them. */
 async function* nobodys(entries: AsyncIterable<TreeEntry>): AsyncGenerator<TreeEntry> {
-  for await (const entry of entries) yield { ...entry, uid: 0, gid: 0 };
+  for await (const entry of entries) if (entry.type !== "socket") yield { ...entry, uid: 0, gid: 0 };
 }
 
 /** Source: BuildKit's session/filesync: `<name>-encoded` says that values are escaped as in a URL's query. */

@@ -20,7 +20,7 @@ export interface CacheOption {
   readonly directory: string | undefined;
 }
 
-export interface LayoutReference {
+interface LayoutReference {
   readonly path: string;
   readonly tag: string;
   /** undefined: what the tag means in the layout. */

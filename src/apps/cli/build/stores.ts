@@ -13,7 +13,7 @@ interface CacheEntry {
   readonly Attrs: Readonly<Record<string, string>>;
 }
 
-export interface BuildStores {
+interface BuildStores {
   /** Directories by the ids under which the daemon asks for them. Source: BuildKit's client. */
   readonly stores: ReadonlyMap<string, string>;
   /** Of the frontend: named contexts. */

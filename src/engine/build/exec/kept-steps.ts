@@ -9,7 +9,7 @@ const keptMs = 60 * 60 * 1000;
 const maxKept = 20;
 
 /** What is kept of a step that failed, before it has an id. */
-export interface FailedStep extends Pick<KeptStep, "layers" | "env" | "user" | "workingDirectory" | "args"> {
+interface FailedStep extends Pick<KeptStep, "layers" | "env" | "user" | "workingDirectory" | "args"> {
   readonly platform: { readonly os: string; readonly architecture: string; readonly variant?: string };
 }
 
