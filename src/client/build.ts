@@ -2,13 +2,7 @@
 // cache. Files, secrets and agents are served to the daemon on a session, a connection of its own (client/session).
 
 import { connectGrpc, type GrpcClient, type MessageInit, type MessageOf } from "../grpc/index.ts";
-import {
-  Control,
-  type PruneRequest,
-  type SolveRequest,
-  type StatusResponse,
-  type UsageRecord,
-} from "../spec/buildkit/control.ts";
+import { Control, type SolveRequest, type StatusResponse, type UsageRecord } from "../spec/buildkit/control.ts";
 import { LLBBridge } from "../spec/buildkit/gateway.ts";
 import type { Client } from "./client.ts";
 import type { ClientSession } from "./session/index.ts";
@@ -113,15 +107,6 @@ export async function ask(
   } finally {
     await following.catch(() => undefined);
   }
-}
-
-/** Removes from the build cache; a record per line removed. */
-export function pruneCache(
-  buildkit: GrpcClient,
-  request: MessageInit<typeof PruneRequest>,
-  signal: AbortSignal,
-): AsyncIterable<MessageOf<typeof UsageRecord>> {
-  return buildkit.serverStream(Control.methods.Prune, request, {}, signal);
 }
 
 export async function cacheUsage(

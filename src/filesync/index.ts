@@ -64,6 +64,5 @@ export type { BidiCall };
 export { receiveTree } from "./receive.ts";
 export { sendTree } from "./send.ts";
 export { walkTree } from "./walk.ts";
-export { createPathMatcher, type PathMatcher } from "./patterns.ts";
 export { comparePaths } from "./path-order.ts";
 export { checkTreePath, parentOf } from "./tree-path.ts";

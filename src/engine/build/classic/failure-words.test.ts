@@ -38,12 +38,12 @@ test("a base image that cannot be had is the step that names it", () => {
     ranges: [{ start: at(4), end: at(4) }],
   };
   const message = "b: failed to resolve source metadata for docker.io/library/b:latest: no";
-  assert.deepEqual(stepOfFailure(failure({ message, source: source as unknown as BuildFailure["source"] })), {
+  assert.deepEqual(stepOfFailure(failure({ message, source })), {
     number: 4,
     total: 4,
     instruction: "FROM b",
   });
-  assert.equal(stepOfFailure(failure({ source: source as unknown as BuildFailure["source"] })), undefined);
+  assert.equal(stepOfFailure(failure({ source })), undefined);
 });
 
 test("what is no step's fault is said with its line, once", () => {

@@ -217,6 +217,6 @@ export { expandRunMount, parseDockerfile, parseTrigger } from "./parse.ts";
 export { parseCheckOptions } from "./directives.ts";
 export { DockerfileError, isDockerfileError, renderExcerpt } from "./error.ts";
 export { expandHeredoc, expandWord, expandWords, type Expansion } from "./expand.ts";
-export { lintDockerfile, lintRules, lintViolation, type LintFacts } from "./lint.ts";
+export { lintDockerfile, lintViolation, type LintFacts } from "./lint.ts";
 export { isSkipped, warningOf, type LintRuleName } from "./lint-rules.ts";
 export { parseIgnoreFile, type IgnoreMatcher, createIgnoreMatcher } from "./ignore.ts";
