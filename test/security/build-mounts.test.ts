@@ -2,6 +2,7 @@
 // (entitlements), B05 (hostile sources and targets), B08 (secrets stay where they belong).
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -70,7 +71,9 @@ if (inOwnNetwork(import.meta.filename)) {
       }
     } finally {
       swapper.kill("SIGKILL");
-      rmSync(hostile, { recursive: true, force: true });
+      await once(swapper, "close");
+      // A copy that it had begun goes on for a moment.
+      rmSync(hostile, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
     }
     intact();
   });
