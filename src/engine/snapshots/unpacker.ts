@@ -78,6 +78,37 @@ export async function unpackTar(
   }
 }
 
+/**
+ * Extracts `tar` into an empty directory that nobody needs after a crash: nothing is synced or recorded. Members that would be whiteouts
+ * are left out.
+ *
+ * @throws as unpackTar
+ */
+export async function extractTar(
+  helper: string,
+  tar: AsyncIterable<Uint8Array>,
+  directory: string,
+  limits: UnpackLimits,
+  signal: AbortSignal,
+): Promise<void> {
+  const args = [limits.entries, limits.bytes, limits.depth].map((n) => Math.floor(n).toFixed(0));
+  const child = spawn(helper, ["into", ...args, directory], { stdio: ["pipe", "pipe", "pipe"], env: {}, cwd: "/" });
+  const watch = watchHelper(child);
+  const abort = (): void => void child.kill("SIGKILL");
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    await feed(child.stdin, tar, undefined, watch.ended, signal);
+    await watch.ended;
+  } catch (error) {
+    child.kill("SIGKILL");
+    await watch.ended.catch(() => undefined);
+    if (signal.aborted) throw new EngineError("Cancelled", "unpacking was cancelled", { cause: error });
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 interface HelperWatch {
   /** Bytes in regular files, once everything is extracted. */
   readonly extracted: Promise<number>;
@@ -124,7 +155,7 @@ function watchHelper(child: ChildProcess): HelperWatch {
 async function feed(
   stdin: Writable,
   tar: AsyncIterable<Uint8Array>,
-  hash: ReturnType<typeof createHash>,
+  hash: ReturnType<typeof createHash> | undefined,
   ended: Promise<void>,
   signal: AbortSignal,
 ): Promise<number> {
@@ -139,7 +170,7 @@ async function feed(
     (error: unknown) => (isEngineError(error) ? error : new EngineError("System", messageOf(error))),
   );
   for await (const chunk of tar) {
-    hash.update(chunk);
+    hash?.update(chunk);
     bytes += chunk.length;
     if (broken || signal.aborted) break;
     if (!stdin.write(chunk)) {

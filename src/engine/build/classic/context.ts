@@ -9,7 +9,7 @@ import type { Digest } from "../../../base/digest.ts";
 import { EngineError } from "../../../base/errors.ts";
 import { failpoint } from "../../../base/failpoint.ts";
 import { layerQuota, namingFullDisk } from "../../images/layer-quota.ts";
-import { unpackTar } from "../../snapshots/unpacker.ts";
+import { extractTar } from "../../snapshots/unpacker.ts";
 import { createIgnoreMatcher } from "../dockerfile/index.ts";
 import { openBounded } from "../sources/inflation.ts";
 import type { EntryType, SourceDirectory, SourceEntry } from "../sources/index.ts";
@@ -49,16 +49,15 @@ export class TarContext implements AsyncDisposable {
     const context = new TarContext(root);
     try {
       const bytes = await layerQuota({ dataRoot: deps.dataRoot });
-      const unpacked = await unpackTar(
+      await extractTar(
         deps.unpackPath,
         await plain(body[Symbol.asyncIterator]()),
-        root,
+        join(root, "fs"),
         { ...limits, bytes },
         signal,
       ).catch((error: unknown) => {
         throw namingFullDisk({ dataRoot: deps.dataRoot }, "the context", bytes, error);
       });
-      await unpacked.synced;
       await failpoint("build.context.unpacked");
       context.#entries = await entriesOf(join(root, "fs"), signal);
       return context;
