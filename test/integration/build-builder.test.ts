@@ -13,7 +13,7 @@ import { silentLogger } from "../../src/base/log.ts";
 import type { BuildClient } from "../../src/engine/build/client.ts";
 import type { BuiltImage } from "../../src/engine/build/export/index.ts";
 import { createFiles } from "../../src/engine/build/files/index.ts";
-import { noLimits } from "../../src/engine/build/graph/fixture.ts";
+import { noLimits } from "../../src/engine/build/graph/limits.ts";
 import type { KnownImage } from "../../src/engine/build/graph/index.ts";
 import { type Builder, type BuilderDeps, createBuilder, type FrontendRequest } from "../../src/engine/build/index.ts";
 import type { BuildEvent } from "../../src/engine/build/progress.ts";

@@ -7,7 +7,7 @@ import type { Digest } from "../../base/digest.ts";
 import { EngineError, isEngineError } from "../../base/errors.ts";
 import { RegistryError, type Repository, planRetry } from "../../distribution/index.ts";
 import type { ContentStore, Ingest } from "../content/index.ts";
-import { Slots } from "./push-slots.ts";
+import { Slots } from "../../base/slots.ts";
 
 /** What a pull wants to hear of a blob. */
 export interface DownloadWatcher {

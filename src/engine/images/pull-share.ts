@@ -2,7 +2,7 @@
 
 import type { ImagesDeps } from "./images.ts";
 import { Downloads } from "./pull-downloads.ts";
-import { Slots } from "./push-slots.ts";
+import { Slots } from "../../base/slots.ts";
 
 /** So many layers are unpacked at once: each of them occupies a thread of Node's pool and a process. */
 const maxUnpacks = 3;

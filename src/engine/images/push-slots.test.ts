@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import { isEngineError } from "../../base/errors.ts";
-import { PushShare, Slots } from "./push-slots.ts";
+import { Slots } from "../../base/slots.ts";
+import { PushShare } from "./push-slots.ts";
 
 const never = new AbortController().signal;
 const isCancelled = (error: unknown): boolean => isEngineError(error, "Cancelled");

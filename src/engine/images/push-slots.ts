@@ -3,77 +3,17 @@
 
 import { EngineError } from "../../base/errors.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
+import { Slots } from "../../base/slots.ts";
 import type { Digest } from "../../base/digest.ts";
 import type { EncodedLayer } from "./compress-layer.ts";
 
 /** So many layers are compressed at once: each of them occupies a thread of Node's pool, which file I/O needs as well. */
 const maxCompressions = 2;
 
-/** A number of places, given in the order of asking. The number may change at any time. */
-export class Slots {
-  readonly #limit: () => number;
-  readonly #waiting: (() => void)[] = [];
-  #taken = 0;
-
-  constructor(limit: () => number) {
-    this.#limit = limit;
-  }
-
-  get isFull(): boolean {
-    return this.#taken >= Math.max(1, this.#limit());
-  }
-
-  /**
-   * @param onWait called when there is no place at once
-   * @throws Cancelled the signal was aborted first
-   */
-  async take(signal: AbortSignal, onWait: () => void = () => undefined): Promise<Disposable> {
-    throwIfAborted(signal);
-    if (this.isFull || this.#waiting.length > 0) {
-      onWait();
-      await this.#wait(signal);
-    } else this.#taken++;
-    let held = true;
-    return {
-      [Symbol.dispose]: () => {
-        if (!held) return;
-        held = false;
-        this.#taken--;
-        this.#admit();
-      },
-    };
-  }
-
-  async #wait(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const admit = (): void => resolve(true);
-    const leave = (): void => {
-      const at = this.#waiting.indexOf(admit);
-      if (at === -1) return;
-      this.#waiting.splice(at, 1);
-      resolve(false);
-    };
-    this.#waiting.push(admit);
-    signal.addEventListener("abort", leave, { once: true });
-    const admitted = await promise;
-    signal.removeEventListener("abort", leave);
-    if (!admitted) throwIfAborted(signal);
-  }
-
-  #admit(): void {
-    while (!this.isFull) {
-      const next = this.#waiting.shift();
-      if (next === undefined) return;
-      this.#taken++;
-      next();
-    }
-  }
-}
-
 /** One of these for each image room. */
 export class PushShare {
   readonly uploads: Slots;
-  readonly compressions = new Slots(() => maxCompressions);
+  readonly compressions = new Slots(() => maxCompressions, cancelled);
   /** By diff id, compression and level: what layers became when they were compressed; the blob may be gone since. */
   readonly compressed = new Map<string, EncodedLayer>();
   /** How many are reading what may be an ingest. */
@@ -82,7 +22,7 @@ export class PushShare {
 
   /** @param maxUploads asked anew for every blob */
   constructor(maxUploads: () => number) {
-    this.uploads = new Slots(maxUploads);
+    this.uploads = new Slots(maxUploads, cancelled);
   }
 
   /** @throws Cancelled the signal was aborted before it was this caller's turn */

@@ -55,3 +55,20 @@ export interface OciImageConfig {
   readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly string[] };
   readonly history?: readonly HistoryEntry[];
 }
+
+/** Members of an image's `config` in the order in which BuildKit writes them. */
+export const imageConfigOrder = [
+  "User",
+  "ExposedPorts",
+  "Env",
+  "Entrypoint",
+  "Cmd",
+  "Volumes",
+  "WorkingDir",
+  "Labels",
+  "StopSignal",
+  "ArgsEscaped",
+  "Healthcheck",
+  "OnBuild",
+  "Shell",
+] as const;

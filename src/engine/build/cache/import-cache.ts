@@ -9,7 +9,8 @@ import { openCompressed } from "../../images/compression.ts";
 import { layerQuota } from "../../images/layer-quota.ts";
 import type { StagedLayer } from "../../snapshots/index.ts";
 import type { CacheRecordOffer } from "../solver/index.ts";
-import { StepSlots } from "../solver/step-slots.ts";
+import { cancelled } from "../solver/cancelled.ts";
+import { Slots } from "../../../base/slots.ts";
 import { type CacheDocument, type LayerLocation, cacheConfigType, parseCacheConfig } from "./cache-config.ts";
 import type { ExternalCachesDeps } from "./index.ts";
 import { type CacheRemote, readDocument } from "./remote.ts";
@@ -68,7 +69,7 @@ export function offersOf(
   remote: CacheRemote,
   { records, locations }: CacheDocument,
 ): readonly CacheRecordOffer[] {
-  const slots = new StepSlots(() => maxFetches);
+  const slots = new Slots(() => maxFetches, cancelled);
   return records.map((record) => ({
     ...record,
     // Those of its base may be here although the cache has not got them.
@@ -88,7 +89,7 @@ async function fetchLayers(
   remote: CacheRemote,
   stack: readonly DiffId[],
   locations: ReadonlyMap<DiffId, LayerLocation>,
-  slots: StepSlots,
+  slots: Slots,
   signal: AbortSignal,
 ): Promise<Disposable> {
   const { layers, snapshots, store } = deps;

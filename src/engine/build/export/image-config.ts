@@ -2,24 +2,9 @@
 // `config` in the order of Go's struct, empty ones left out. The same build has the same id in both engines.
 // Sources: OCI image-spec 1.1, config.md; configs that dockerd 28.5 made (image-config.test.ts).
 
-import type { HistoryEntry, OciImageConfig } from "../../../spec/oci/image.ts";
+import { type HistoryEntry, imageConfigOrder, type OciImageConfig } from "../../../spec/oci/image.ts";
 import { goTime, renderGoJson, sortMembers } from "./go-json.ts";
 
-const configOrder = [
-  "User",
-  "ExposedPorts",
-  "Env",
-  "Entrypoint",
-  "Cmd",
-  "Volumes",
-  "WorkingDir",
-  "Labels",
-  "StopSignal",
-  "ArgsEscaped",
-  "Healthcheck",
-  "OnBuild",
-  "Shell",
-];
 const mapMembers = new Set(["ExposedPorts", "Volumes", "Labels"]);
 const healthOrder = ["Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"];
 /** What only classic builds and commits write. */
@@ -43,7 +28,7 @@ function pick(object: Readonly<Record<string, unknown>>, order: readonly string[
 }
 
 function renderContainerConfig(config: Readonly<Record<string, unknown>>): unknown {
-  const members = pick(config, configOrder);
+  const members = pick(config, imageConfigOrder);
   for (const key of mapMembers)
     if (members[key] !== undefined) members[key] = sortMembers(members[key] as Record<string, unknown>);
   const health = members["Healthcheck"];

@@ -4,32 +4,11 @@ import { digestOf } from "../../../base/digest.ts";
 import type { ImageConfig } from "../../../spec/docker/image.ts";
 import type { Platform } from "../../../spec/oci/image.ts";
 import { parseDockerfile } from "../dockerfile/index.ts";
-import {
-  imageKey,
-  type ImageKey,
-  type KnownImage,
-  type Lowered,
-  lowerDockerfile,
-  type LowerOptions,
-  type StepLimits,
-} from "./index.ts";
+import { imageKey, type ImageKey, type KnownImage, type Lowered, lowerDockerfile, type LowerOptions } from "./index.ts";
+import { noLimits } from "./limits.ts";
 
 export const amd64: Platform = { os: "linux", architecture: "amd64" };
 export const arm64: Platform = { os: "linux", architecture: "arm64" };
-
-export const noLimits: StepLimits = {
-  extraHosts: [],
-  shmSizeBytes: undefined,
-  ulimits: [],
-  cgroupParent: undefined,
-  memoryBytes: undefined,
-  memorySwapBytes: undefined,
-  cpuShares: undefined,
-  cpuPeriodUs: undefined,
-  cpuQuotaUs: undefined,
-  cpusetCpus: undefined,
-  cpusetMems: undefined,
-};
 
 export function lowerOptions(changes: Partial<LowerOptions> = {}): LowerOptions {
   return {

@@ -2,7 +2,7 @@
 // can ask for just that.
 
 import type { Digest } from "../../../base/digest.ts";
-import type { OciImageConfig, Platform } from "../../../spec/oci/image.ts";
+import { imageConfigOrder, type OciImageConfig, type Platform } from "../../../spec/oci/image.ts";
 import type { Dockerfile, Instruction, LintWarning } from "../dockerfile/index.ts";
 import { DockerfileError, warningOf } from "../dockerfile/index.ts";
 import { suggest } from "../dockerfile/suggest.ts";
@@ -131,22 +131,7 @@ function orderedConfig(
     ...state.config,
     ...(names.length === 0 ? {} : { Labels: Object.fromEntries(names.map((name) => [name, all[name] ?? ""])) }),
   };
-  const order = [
-    "User",
-    "ExposedPorts",
-    "Env",
-    "Entrypoint",
-    "Cmd",
-    "Volumes",
-    "WorkingDir",
-    "Labels",
-    "StopSignal",
-    "ArgsEscaped",
-    "Healthcheck",
-    "OnBuild",
-    "Shell",
-  ] as const;
-  const known = order.flatMap((name) => {
+  const known = imageConfigOrder.flatMap((name) => {
     const value = config[name];
     return value === undefined || value === null || value === "" ? [] : [[name, value] as const];
   });

@@ -10,6 +10,7 @@ import {
   renderExcerpt,
 } from "../dockerfile/index.ts";
 import type { LowerOptions } from "./index.ts";
+import { noLimits } from "./limits.ts";
 import { baseName } from "./paths.ts";
 import type { StageNode } from "./stage-node.ts";
 import { planStages } from "./stages.ts";
@@ -174,19 +175,7 @@ function questionOptions(target: string, buildArgs: ReadonlyMap<string, string>)
     noCache: false,
     networkMode: "default",
     hostname: "",
-    limits: {
-      extraHosts: [],
-      shmSizeBytes: undefined,
-      ulimits: [],
-      cgroupParent: undefined,
-      memoryBytes: undefined,
-      memorySwapBytes: undefined,
-      cpuShares: undefined,
-      cpuPeriodUs: undefined,
-      cpuQuotaUs: undefined,
-      cpusetCpus: undefined,
-      cpusetMems: undefined,
-    },
+    limits: noLimits,
     contexts: new Map(),
     mainContext: { kind: "local", name: "context" },
     ignorePatterns: [],

@@ -20,7 +20,7 @@ import { OfferLost, type Offers } from "./offers.ts";
 import { type CacheRecord, newRecordId } from "./records.ts";
 import { carryOutStep, holdRecord, recordOffer, recordSource } from "./step-work.ts";
 import type { SolveRequest, SolverShare } from "./solver-share.ts";
-import { canceledText, cancelled } from "./step-slots.ts";
+import { canceledText, cancelled } from "./cancelled.ts";
 import { VertexFailed } from "./vertex-failed.ts";
 import { VertexTelling } from "./vertex-telling.ts";
 

@@ -2,7 +2,7 @@
 // stopped when the last of those who wait leaves; nobody joins one that is being stopped.
 
 import type { VertexReporter } from "../progress.ts";
-import { cancelled, throwIfAborted } from "./step-slots.ts";
+import { cancelled, throwIfAborted } from "./cancelled.ts";
 
 /** One build's share in a running step. */
 export interface StepWatcher {

@@ -7,7 +7,7 @@ import type { Offers } from "./offers.ts";
 import type { CacheRecord } from "./records.ts";
 import type { RunningSteps } from "./running-steps.ts";
 import type { SourceHolds } from "./source-holds.ts";
-import type { StepSlots } from "./step-slots.ts";
+import type { Slots } from "../../../base/slots.ts";
 import type { VertexTelling } from "./vertex-telling.ts";
 
 /** What the builds of an engine share. */
@@ -15,7 +15,7 @@ export interface SolverShare {
   readonly deps: SolverDeps;
   readonly running: RunningSteps<CacheRecord>;
   readonly sources: SourceHolds;
-  readonly slots: StepSlots;
+  readonly slots: Slots;
   /** Brings the cache below its quota; what fails is logged. */
   collect(): Promise<void>;
   /** The same when a build has let go, with what is left to write. @param changed it did not find everything in the cache */

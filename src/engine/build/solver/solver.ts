@@ -11,7 +11,8 @@ import type { CacheRecord } from "./records.ts";
 import { RunningSteps } from "./running-steps.ts";
 import type { SolverShare } from "./solver-share.ts";
 import { SourceHolds } from "./source-holds.ts";
-import { StepSlots } from "./step-slots.ts";
+import { cancelled } from "./cancelled.ts";
+import { Slots } from "../../../base/slots.ts";
 import type { VertexTelling } from "./vertex-telling.ts";
 
 /** Drops records whose layers are gone, and what is above the quota. */
@@ -36,7 +37,7 @@ class EngineSolver implements Solver {
       deps,
       running: new RunningSteps<CacheRecord>(),
       sources: new SourceHolds(),
-      slots: new StepSlots(() => deps.maxParallelism()),
+      slots: new Slots(() => deps.maxParallelism() || Number.POSITIVE_INFINITY, cancelled),
       collect: () => cache.collect(),
       drop: (record) => cache.drop(record),
       settle: async (changed) => {
