@@ -3,9 +3,10 @@
 UNPACK_SRC := $(wildcard unpack*.c) $(wildcard layer*.c)
 PACK_SRC := $(wildcard pack*.c) $(wildcard layer*.c)
 COPY_SRC := $(wildcard copy*.c) $(wildcard layer*.c)
+ARCHIVE_SRC := $(wildcard archive*.c) $(wildcard layer*.c)
 UNPACK_WARN := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
 
-all: build/gantry-unpack build/gantry-pack build/gantry-copy
+all: build/gantry-unpack build/gantry-pack build/gantry-copy build/gantry-archive
 
 build/gantry-unpack: $(UNPACK_SRC) unpack.h layer.h unpack.mk
 	@mkdir -p $(@D)
@@ -14,6 +15,10 @@ build/gantry-unpack: $(UNPACK_SRC) unpack.h layer.h unpack.mk
 build/gantry-pack: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(PACK_SRC) && mv $@.new $@
+
+build/gantry-archive: $(ARCHIVE_SRC) archive.h layer.h unpack.mk
+	@mkdir -p $(@D)
+	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(ARCHIVE_SRC) && mv $@.new $@
 
 build/gantry-copy: $(COPY_SRC) copy.h layer.h unpack.mk
 	@mkdir -p $(@D)
@@ -28,10 +33,14 @@ build/gantry-pack-asan: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(PACK_SRC)
 
+build/gantry-archive-asan: $(ARCHIVE_SRC) archive.h layer.h unpack.mk
+	@mkdir -p $(@D)
+	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(ARCHIVE_SRC)
+
 build/gantry-copy-asan: $(COPY_SRC) copy.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(COPY_SRC)
 
-sanitize: build/gantry-unpack-asan build/gantry-pack-asan build/gantry-copy-asan
+sanitize: build/gantry-unpack-asan build/gantry-pack-asan build/gantry-copy-asan build/gantry-archive-asan
 
 .PHONY: all sanitize

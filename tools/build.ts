@@ -119,7 +119,7 @@ async function bundle(entries: Readonly<Record<string, string>>): Promise<void> 
 }
 
 function copyPrograms(): void {
-  for (const name of ["gantry-shim", "gantry-unpack", "gantry-pack", "gantry-copy"]) {
+  for (const name of ["gantry-shim", "gantry-unpack", "gantry-pack", "gantry-copy", "gantry-archive"]) {
     const from = join(root, "shim/build", name);
     if (!existsSync(from)) throw new Error(`build: ${from} is missing: run make -C shim`);
     const to = join(dist, "libexec", name);

@@ -5,7 +5,8 @@ import { EngineError } from "../../base/errors.ts";
 import type { ContainerId, ExecId } from "../../base/ids.ts";
 import type { ContainerSummary, ContainerWaitResponse } from "../../spec/docker/container.ts";
 import type { EventMessage } from "../../spec/docker/system.ts";
-import type { AttachSession, Engine, ProgressMessage } from "./ports.ts";
+import type { Volume, VolumeSnapshot } from "../../spec/docker/volume.ts";
+import type { ArchiveStat, AttachSession, Engine, ProgressMessage } from "./ports.ts";
 
 export const fakeContainerId = "c".repeat(64) as ContainerId;
 export const fakeExecId = "e".repeat(64) as ExecId;
@@ -21,6 +22,25 @@ export interface FakeSession {
   readonly detached: readonly boolean[];
 }
 
+const fakeVolume: Volume = {
+  Name: "data",
+  Driver: "local",
+  Mountpoint: "/data",
+  CreatedAt: "2026-01-02T03:04:05Z",
+  Labels: null,
+  Scope: "local",
+  Options: null,
+};
+
+const fakeSnapshot: VolumeSnapshot = {
+  Name: "before",
+  Volume: "data",
+  CreatedAt: "2026-01-02T03:04:05Z",
+  Size: 1,
+  Shared: false,
+  Comment: "",
+};
+
 export class FakeEngine implements Engine {
   readonly calls: FakeCall[] = [];
   readonly sessions: FakeSession[] = [];
@@ -32,6 +52,9 @@ export class FakeEngine implements Engine {
   logStream: Readable = Readable.from([]);
   /** What save and export give. */
   archive: () => Readable = () => Readable.from([]);
+  /** Of every path in "box". */
+  stat: ArchiveStat = { name: "file", sizeBytes: 5, mode: 0o100644, modifiedNs: 1_000_000_000n, linkTarget: "" };
+  pathChanges: Awaited<ReturnType<Engine["containers"]["changes"]>> = [];
   waiting = Promise.withResolvers<ContainerWaitResponse>();
   waitSignal: AbortSignal | undefined;
   progress: readonly (ProgressMessage | Error)[] = [];
@@ -123,9 +146,70 @@ export class FakeEngine implements Engine {
       await this.#called("containers.export", id);
       return this.archive();
     },
+    statPath: async (id, path) => {
+      await this.#called("containers.statPath", id, path);
+      return this.stat;
+    },
+    packPath: async (id, path) => {
+      await this.#called("containers.packPath", id, path);
+      return { stat: this.stat, tar: this.archive() };
+    },
+    extractInto: async (id, request, tar) => {
+      const parts: Buffer[] = [];
+      if (this.readsUploads) for await (const part of tar) parts.push(part as Buffer);
+      await this.#called("containers.extractInto", id, request, Buffer.concat(parts).toString());
+    },
+    changes: async (id) => {
+      await this.#called("containers.changes", id);
+      return this.pathChanges;
+    },
     commit: async (id, request) => {
       await this.#called("containers.commit", id, request);
       return "sha256:aa";
+    },
+  };
+
+  readonly volumes: Engine["volumes"] = {
+    create: async (request) => {
+      await this.#called("volumes.create", request);
+      return fakeVolume;
+    },
+    list: async (filters) => {
+      await this.#called("volumes.list", filters);
+      return { Volumes: [fakeVolume], Warnings: null };
+    },
+    inspect: async (name) => {
+      await this.#called("volumes.inspect", name);
+      return fakeVolume;
+    },
+    update: async (name, labels) => this.#called("volumes.update", name, labels),
+    remove: async (name, force) => this.#called("volumes.remove", name, force),
+    prune: async (filters) => {
+      await this.#called("volumes.prune", filters);
+      return { VolumesDeleted: [], SpaceReclaimed: 0 };
+    },
+    history: {
+      snapshot: async (volume, request) => {
+        await this.#called("volumes.snapshot", volume, request);
+        return fakeSnapshot;
+      },
+      snapshots: async (volume) => {
+        await this.#called("volumes.snapshots", volume);
+        return [fakeSnapshot];
+      },
+      removeSnapshot: async (volume, snapshot) => this.#called("volumes.removeSnapshot", volume, snapshot),
+      restore: async (volume, request) => {
+        await this.#called("volumes.restore", volume, request);
+        return { replaced: undefined };
+      },
+      export: async (volume, snapshot) => {
+        await this.#called("volumes.export", volume, snapshot);
+        return this.archive();
+      },
+      import: async (request) => {
+        await this.#called("volumes.import", request);
+        return fakeVolume;
+      },
     },
   };
 

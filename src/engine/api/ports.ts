@@ -18,6 +18,7 @@ import type { DiskUsage } from "../../spec/docker/disk-usage.ts";
 import type { EventMessage, SystemInfo, SystemVersion } from "../../spec/docker/system.ts";
 import type { ImageDeleteResponseItem, ImageInspect, ImageSummary } from "../../spec/docker/image.ts";
 import type { Network } from "../../spec/docker/network.ts";
+import type { Volume, VolumeCreateRequest, VolumeList, VolumeSnapshot } from "../../spec/docker/volume.ts";
 
 /** Docker's filters, parsed: key → values, each value with whether it is wanted. `{"a":{"x":true}}` and `{"a":["x"]}` both. */
 export type Filters = ReadonlyMap<string, readonly string[]>;
@@ -120,6 +121,24 @@ export interface ExecInspect {
   readonly Pid: number;
 }
 
+/** A file in a container. `mode` is st_mode; `linkTarget` is "" for all but a link at the end of the path. */
+export interface ArchiveStat {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly mode: number;
+  readonly modifiedNs: bigint;
+  readonly linkTarget: string;
+}
+
+/** PUT /containers/{id}/archive. */
+export interface ExtractRequest {
+  readonly path: string;
+  /** A directory is not replaced by another kind of file, nor the other way round. */
+  readonly noOverwriteDirNonDir: boolean;
+  /** Files belong to the container's user instead of who is named in the archive. */
+  readonly copyUidGid: boolean;
+}
+
 /** Satisfied by containers/. */
 export interface ContainersPort {
   /**
@@ -185,6 +204,21 @@ export interface ContainersPort {
     signal: AbortSignal,
   ): Promise<{ readonly tty: boolean; readonly stream: Readable }>;
   top(id: ContainerId, psArgs: string): Promise<ContainerTopResponse>;
+  /** HEAD archive. @throws NotFound "Could not find the file /x in container y" */
+  statPath(id: ContainerId, path: string, signal: AbortSignal): Promise<ArchiveStat>;
+  /** GET archive: the file or directory as a tar. */
+  packPath(
+    id: ContainerId,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly stat: ArchiveStat; readonly tar: Readable }>;
+  /** PUT archive: unpacks a tar, compressed or not. */
+  extractInto(id: ContainerId, request: ExtractRequest, tar: Readable, signal: AbortSignal): Promise<void>;
+  /** What the container has changed of its image's file system, by path. */
+  changes(
+    id: ContainerId,
+    signal: AbortSignal,
+  ): Promise<readonly { readonly path: string; readonly kind: "modified" | "added" | "deleted" }[]>;
   /** The file system as a tar; running or not. */
   export(id: ContainerId, signal: AbortSignal): Promise<Readable>;
   /** Makes an image of a container. @returns the image's id */
@@ -260,6 +294,44 @@ export interface CommitRequest {
   readonly changes: readonly string[];
   /** What the image's config shall be instead of the container's; fields that are missing come from the container. */
   readonly config: ContainerConfig;
+}
+
+/** Satisfied by volumes/. All throw NotFound "get x: no such volume". */
+export interface VolumesPort {
+  /** One of that name and driver that is there already is answered as it is. */
+  create(request: VolumeCreateRequest, signal: AbortSignal): Promise<Volume>;
+  /** Filters: name, label, driver, dangling. Drivers that do not answer are warnings. */
+  list(filters: Filters): Promise<VolumeList>;
+  inspect(name: string): Promise<Volume>;
+  /** PUT /volumes/{name}: labels may be changed here; dockerd does so for cluster volumes alone. */
+  update(name: string, labels: Readonly<Record<string, string>>): Promise<void>;
+  /** @param force one that is not there, or whose driver fails, is no error. @throws Conflict containers use it (named) */
+  remove(name: string, force: boolean): Promise<void>;
+  /** Filters: label, label!, all. Only anonymous ones without `all`. */
+  prune(filters: Filters): Promise<{ readonly VolumesDeleted: readonly string[]; readonly SpaceReclaimed: number }>;
+  readonly history: VolumeHistoryPort;
+}
+
+/** Gantry's own: a volume at other moments, and as a tar. */
+export interface VolumeHistoryPort {
+  snapshot(
+    volume: string,
+    request: { readonly name: string; readonly comment: string },
+    signal: AbortSignal,
+  ): Promise<VolumeSnapshot>;
+  snapshots(volume: string): Promise<readonly VolumeSnapshot[]>;
+  removeSnapshot(volume: string, snapshot: string): Promise<void>;
+  restore(
+    volume: string,
+    request: { readonly snapshot: string; readonly discard: boolean },
+    signal: AbortSignal,
+  ): Promise<{ readonly replaced: VolumeSnapshot | undefined }>;
+  export(volume: string, snapshot: string | undefined, signal: AbortSignal): Promise<Readable>;
+  import(
+    request: { readonly name: string; readonly labels: Readonly<Record<string, string>> },
+    tar: Readable,
+    signal: AbortSignal,
+  ): Promise<Volume>;
 }
 
 /** Satisfied by images/. */
@@ -490,6 +562,7 @@ export interface Engine {
   readonly execs: ExecsPort;
   readonly images: ImagesPort;
   readonly networks: NetworksPort;
+  readonly volumes: VolumesPort;
   readonly build: BuildPort;
   readonly events: EventsPort;
   readonly system: SystemPort;

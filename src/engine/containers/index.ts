@@ -4,6 +4,8 @@ import type { Digest } from "../../base/digest.ts";
 import type { CheckFinding, ContainersPort, ExecsPort } from "../api/ports.ts";
 import type { ImageUsers } from "../images/index.ts";
 import type { NetworkUser, NetworkUsers } from "../network/index.ts";
+import type { VolumeUsers } from "../volumes/index.ts";
+import { containerChanges, extractInto, packPath, statPath } from "./archive.ts";
 import { attachContainer } from "./attach.ts";
 import { checkContainers } from "./check.ts";
 import { createContainer } from "./create.ts";
@@ -34,7 +36,7 @@ import { waitForContainer } from "./wait.ts";
 
 export type { ContainersConfig, ContainersDeps } from "./room.ts";
 
-export interface Containers extends ContainersPort, ImageUsers, NetworkUsers {
+export interface Containers extends ContainersPort, ImageUsers, NetworkUsers, VolumeUsers {
   readonly execs: ExecsPort;
   /** The state of every container, for the counts of `docker info`. */
   states(): readonly Status[];
@@ -89,11 +91,19 @@ export function createContainers(deps: ContainersDeps): Containers {
     disconnectNetwork: (network, container, force) => disconnectNetwork(room, network, container, force),
     logs: (id, request, signal) => Promise.try(() => readContainerLogs(room, id, request, signal)),
     top: (id, psArgs) => topContainer(room, id, psArgs),
+    statPath: (id, path, signal) => statPath(room, id, path, signal),
+    packPath: (id, path, signal) => packPath(room, id, path, signal),
+    extractInto: (id, request, tar, signal) => extractInto(room, id, request, tar, signal),
+    changes: (id, signal) => containerChanges(room, id, signal),
     export: (id, signal) => exportContainer(room, id, signal),
     commit: (id, request, signal) => commitContainer(room, id, request, signal),
     containersOf: (image: Digest) =>
       [...room.containers.values()]
         .filter(({ record }) => record.imageId === image)
+        .map(({ record }) => ({ id: record.id, running: isActive(record.state.status) })),
+    usersOf: (volume) =>
+      [...room.containers.values()]
+        .filter(({ record }) => record.mounts.some(({ Type, Name }) => Type === "volume" && Name === volume))
         .map(({ record }) => ({ id: record.id, running: isActive(record.state.status) })),
     get: (id) => {
       const container = room.containers.get(id);

@@ -11,11 +11,15 @@ import { type Containers, type ContainersConfig, createContainers } from "../con
 import { createContentStore } from "../content/index.ts";
 import { createEventBus } from "../events/bus.ts";
 import type { Events } from "../events/index.ts";
+import { createFiles } from "../files/index.ts";
 import { createImages } from "../images/index.ts";
 import { readHostFacts } from "../kernel/host-facts.ts";
 import { readBootId } from "../kernel/process-identity.ts";
 import { createLogReader } from "../logs/reader.ts";
 import { createNetworks, type NetworkUsers } from "../network/index.ts";
+import { createPlugins } from "../plugins/index.ts";
+import { createProjectQuotas } from "../kernel/project-quota.ts";
+import { createTrees, createVolumes } from "../volumes/index.ts";
 import { createRuntimeSpecs, runtimeWarnings } from "../runtime/index.ts";
 import { createShims } from "../runtime/shim-shims.ts";
 import { createSnapshotter } from "../snapshots/index.ts";
@@ -206,12 +210,30 @@ export async function assemble(
     transfers: () => transferLimits(live.current),
   });
   await settingUp;
+  const plugins = createPlugins({ directories: config.pluginDirectories, logger });
+  stack.defer(() => plugins.close());
+  const files = createFiles({ archivePath: programs.archive, unpackPath: programs.unpack });
+  const volumes = createVolumes({
+    store,
+    trees: createTrees({ copyPath: programs.copy, unpackPath: programs.unpack }),
+    files,
+    drivers: { get: (name) => plugins.volumeDriver(name), names: () => plugins.names() },
+    users: { usersOf: (volume) => containersRef.current?.usersOf(volume) ?? [] },
+    events,
+    quotas: createProjectQuotas(programs.copy),
+    dataRoot: config.dataRoot,
+    logger,
+  });
+  stack.defer(() => volumes.close());
+  await volumes.restore();
   const specs = createRuntimeSpecs();
   const containers = createContainers({
     store,
     images,
     snapshots,
     networks,
+    volumes,
+    files,
     shims,
     specs,
     logs: createLogReader(),
@@ -225,6 +247,7 @@ export async function assemble(
   });
   containersRef.current = containers;
   await containers.restore();
+  await volumes.settle();
   stack.defer(() => containers.shutdown());
   const builds = await assembleBuilds({
     store,
@@ -259,10 +282,10 @@ export async function assemble(
   stack.defer(() => builds.close());
   await loadEmbeddedImage(config.embeddedImage ?? programs.embeddedImage, images, logger);
 
-  const rooms = { store, images, networks, containers, events, buildCache: builds.builder.cache };
+  const rooms = { store, images, networks, volumes, plugins, containers, events, buildCache: builds.builder.cache };
   const system = createSystem({ live, build, facts, init, engineId, rooms, runtimes: () => runtimes.programs });
   return {
-    engine: { containers, execs: containers.execs, images, networks, build: builds.port, events, system },
+    engine: { containers, execs: containers.execs, images, networks, volumes, build: builds.port, events, system },
     events,
     engineId,
     reprobe: () => runtimes.probe(),

@@ -9,6 +9,7 @@ import { parseJson } from "../../spec/parse-json.ts";
 import { type BuilderConfig, parseBuilderConfig } from "./builder-config.ts";
 import type { LogLevel } from "../../base/log.ts";
 import { parseRamBytes } from "../../base/units.ts";
+import { defaultPluginDirectories, type PluginDirectories } from "../plugins/index.ts";
 import { parseBip } from "../network/index.ts";
 import { checkLogConfig, checkUlimits } from "../runtime/index.ts";
 import { type FileConfig, readConfigFile, refuseConflicts } from "./config-file.ts";
@@ -65,6 +66,8 @@ export interface DaemonConfig extends NetworkDirectives {
   readonly logDriver: "json-file" | "none";
   readonly logOpts: Readonly<Record<string, string>>;
   readonly builder: BuilderConfig;
+  /** Where plugins of third parties are looked for. */
+  readonly pluginDirectories: PluginDirectories;
   readonly init: boolean;
   /** "" lets the daemon look for one. */
   readonly initPath: string;
@@ -310,6 +313,7 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
       const [key, value] = splitOnce(text, "=");
       return [key, value ?? ""];
     }),
+    pluginDirectories: defaultPluginDirectories,
     builder: parseBuilderConfig(merged.object("builder")),
     init: merged.bool("init"),
     initPath: merged.string("init-path"),

@@ -8,6 +8,7 @@ export interface Programs {
   readonly unpack: string;
   readonly pack: string;
   readonly copy: string;
+  readonly archive: string;
   /** Archive of the embedded image; may not be there in a source tree that was never built. */
   readonly embeddedImage: string;
 }
@@ -21,12 +22,15 @@ export function findPrograms(): Programs {
     unpack: `${dir}/gantry-unpack`,
     pack: `${dir}/gantry-pack`,
     copy: `${dir}/gantry-copy`,
+    archive: `${dir}/gantry-archive`,
     embeddedImage: isSource ? at("../../../dist/images/busybox.tar") : at("./images/busybox.tar"),
   };
 }
 
 /** What is missing, as a text for the operator; undefined when all is there. */
 export function complainAboutPrograms(programs: Programs): string | undefined {
-  const missing = [programs.shim, programs.unpack, programs.pack, programs.copy].filter((path) => !existsSync(path));
+  const missing = [programs.shim, programs.unpack, programs.pack, programs.copy, programs.archive].filter(
+    (path) => !existsSync(path),
+  );
   return missing.length === 0 ? undefined : `${missing.join(" and ")} missing: run script/setup (or make -C shim)`;
 }

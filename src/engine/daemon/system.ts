@@ -6,8 +6,10 @@ import type { Containers } from "../containers/index.ts";
 import type { Events } from "../events/index.ts";
 import type { Images } from "../images/index.ts";
 import type { Networks } from "../network/index.ts";
+import type { Plugins } from "../plugins/index.ts";
 import type { HostFacts } from "../runtime/index.ts";
 import type { Store } from "../store/index.ts";
+import type { Volumes } from "../volumes/index.ts";
 import type { BuildInfo } from "./build-info.ts";
 import { type Check, checkSystem } from "./check.ts";
 import { createDiskMeter } from "./disk-usage.ts";
@@ -27,6 +29,8 @@ export interface SystemDeps {
     readonly store: Store;
     readonly images: Images;
     readonly networks: Networks;
+    readonly volumes: Volumes;
+    readonly plugins: Plugins;
     readonly containers: Containers;
     readonly events: Events;
     readonly buildCache: BuildCache;
@@ -36,7 +40,7 @@ export interface SystemDeps {
 
 /** Every room's look at its invariants, in the order in which repairs build upon each other. */
 function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
-  const { store, images, networks, containers, buildCache } = rooms;
+  const { store, images, networks, volumes, containers, buildCache } = rooms;
   const { dataRoot, execRoot, hosts } = live.current;
   const sockets = hosts.filter((host) => host.startsWith("unix://")).map((host) => host.slice("unix://".length));
   const checkStore = async (): Promise<readonly CheckFinding[]> =>
@@ -44,6 +48,7 @@ function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
   return [
     checkStore,
     (repair) => containers.check({ repair }),
+    () => volumes.check(),
     (repair) => networks.check(new Set(containers.running().map(({ id }) => id)), { repair }),
     (repair) => images.check({ repair }),
     async (repair) => (await buildCache.check(repair)).map((finding) => ({ invariant: "F10", ...finding })),

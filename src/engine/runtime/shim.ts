@@ -75,7 +75,7 @@ export interface ShimLog {
   readonly maxFiles: number;
 }
 
-/** Something that a build's step sees beside its root. */
+/** Something that a build's step or a container sees beside its root. */
 export interface ShimView {
   /** Up to four digits, unique in the request. */
   readonly name: string;
@@ -128,6 +128,10 @@ export interface ShimOptions {
   };
   /** Only for steps of builds. */
   readonly step?: ShimStep | undefined;
+  /**
+   * Only for containers: trees and parts of trees (subpaths of volumes, images), without targets. The spec binds them from `<runDir>/views/<name>`.
+   */
+  readonly views?: readonly ShimView[] | undefined;
   readonly network: ShimNetwork;
   readonly runtime: {
     readonly path: string;

@@ -50,6 +50,15 @@ export interface Tables {
   readonly build_mounts: { readonly id: string; readonly doc: string };
   /** Owner build/: a build that has ended. */
   readonly build_history: { readonly ref: string; readonly doc: string };
+  /** Owner volumes/: a volume made here; with a plugin's driver too. */
+  readonly volumes: { readonly name: string; readonly doc: string };
+  /** Owner volumes/: what a volume held at one moment; its files are in the volume's directory. UNIQUE (volume, name). */
+  readonly volume_snapshots: {
+    readonly id: string;
+    readonly volume: string;
+    readonly name: string;
+    readonly doc: string;
+  };
   /** Intent journal: a row while an operation with effects outside of the store is under way. */
   readonly ops: {
     readonly id: string;

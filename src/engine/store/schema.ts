@@ -98,6 +98,17 @@ export const migrations: readonly string[] = [
   CREATE TABLE build_mounts (id TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
   CREATE TABLE build_history (ref TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
   `,
+  // Volumes, and what they held at other moments.
+  `
+  CREATE TABLE volumes (name TEXT PRIMARY KEY NOT NULL, doc TEXT NOT NULL) STRICT;
+  CREATE TABLE volume_snapshots (
+    id TEXT PRIMARY KEY NOT NULL,
+    volume TEXT NOT NULL REFERENCES volumes (name) DEFERRABLE INITIALLY DEFERRED,
+    name TEXT NOT NULL,
+    doc TEXT NOT NULL,
+    UNIQUE (volume, name)
+  ) STRICT;
+  `,
 ];
 
 /** The columns of each table, the key first. */
@@ -116,6 +127,8 @@ export const columns: { readonly [T in TableName]: readonly [keyof Tables[T], ..
   build_keys: ["key", "record_id"],
   build_mounts: ["id", "doc"],
   build_history: ["ref", "doc"],
+  volumes: ["name", "doc"],
+  volume_snapshots: ["id", "volume", "name", "doc"],
   ops: ["id", "kind", "subject", "step", "payload"],
   meta: ["key", "value"],
 };

@@ -44,6 +44,8 @@ const oneOfEach: { readonly [T in TableName]: Tables[T] } = {
   build_keys: { key: "k1", record_id: "b1" },
   build_mounts: { id: "m1", doc: "{}" },
   build_history: { ref: "r1", doc: "{}" },
+  volumes: { name: "data", doc: "{}" },
+  volume_snapshots: { id: "s1", volume: "data", name: "before", doc: "{}" },
   ops: { id: "o1", kind: "container.create", subject: "c1", step: 0, payload: "" },
   meta: { key: "engine-id", value: "x" },
 };

@@ -2,13 +2,14 @@
 
 import type { ContainerSummary } from "./container.ts";
 import type { ImageSummary } from "./image.ts";
+import type { Volume } from "./volume.ts";
 
 /** GET /system/df. Sizes in bytes. Source: Engine API 1.51, SystemDataUsage. */
 export interface DiskUsage {
   readonly LayersSize: number;
   readonly Images: readonly ImageSummary[] | null;
   readonly Containers: readonly ContainerSummary[] | null;
-  readonly Volumes: readonly unknown[] | null;
+  readonly Volumes: readonly Volume[] | null;
   readonly BuildCache: readonly BuildCacheUsage[] | null;
   /** Gantry's own, with images only: bytes of layers that no used image needs. */
   readonly LayersReclaimable?: number;
