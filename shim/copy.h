@@ -1,6 +1,7 @@
 // gantry-copy: file ops of builds. This header is the contract between its files: copy.c (program), copy-request.c (what is asked),
-// copy-path.c (confinement), copy-glob.c (patterns), copy-select.c (which sources are meant), copy-tree.c (copies), copy-data.c
-// (contents of files), copy-make.c (mkdir, mkfile), copy-owner.c (owners and modes), copy-link.c (files that are shared), copy-digest.c (what a source holds).
+// copy-glob.c (patterns), copy-select.c (which sources are meant), copy-tree.c (copies), copy-data.c
+// (contents of files), copy-make.c (mkdir, mkfile), copy-owner.c (owners and modes), copy-link.c (files that are shared), copy-digest.c (what a source holds); and
+// trees of volumes: copy-clone.c, copy-exchange.c, copy-size.c, with copy-list.c.
 // Trees are seen through mounts of their own (layer-mount.c); nobody else writes to the destination meanwhile, and no path
 // leads out of its tree, whatever symbolic links a step made.
 #ifndef GANTRY_COPY_H
@@ -12,7 +13,7 @@
 #include "layer.h"
 
 // The request's own fault, told apart by the daemon; besides those of layer.h.
-enum { EXIT_NOT_FOUND = 5 };
+enum { EXIT_NOT_FOUND = 5, EXIT_FULL = 6 };
 
 enum { SOURCES_LIMIT = 512 };
 
@@ -27,18 +28,6 @@ const char *next_bytes(uint64_t size);
 int next_tree(bool writable);
 // Mounts a WRITABLE and the TREEs of inputs; with `share`, a single input so that its files can be shared. The number of inputs.
 uint64_t next_trees(bool share, int *destination, int inputs[SOURCES_LIMIT]);
-
-// copy-path.c
-// `path` in the tree without symbolic links, "" for the root; what is missing is taken as it stands. Without `follow` the last
-// component may be a link.
-void resolve_path(int root, const char *path, bool follow, char to[PATH_LIMIT]);
-// Of a path that resolve_path gave; -1 and errno.
-int open_resolved(int root, const char *path, int flags);
-int stat_resolved(int root, const char *path, struct stat *st);
-// Splits a resolved path: *name is the last component ("." for the root); the directory's descriptor is the caller's.
-int open_parent_of(int root, const char *path, const char **name);
-// Appends "/name".
-void append_name(char path[PATH_LIMIT], const char *name);
 
 // copy-glob.c: Go's filepath.Match for one component; ** is not special in it.
 bool match_component(const char *pattern, const char *name);
@@ -91,8 +80,8 @@ struct ownership {
 void next_ownership(int root, struct ownership *to);
 mode_t apply_chmod(const char *chmod, mode_t mode);
 
-// copy-data.c: makes the content of `to` that of `from`.
-void copy_data(int from, int to, const struct stat *st, const char *path);
+// copy-data.c: makes the content of `to`, which is empty, that of `from`. Whether they share its blocks.
+bool copy_data(int from, int to, const struct stat *st, const char *path);
 
 // copy-link.c: files that a layer shares with an input's tree in place of copying them.
 // The roots of `upper` and of the input's directory in one mount, in which files may get further names; false: not possible.
@@ -102,7 +91,8 @@ bool share_file(int from_parent, const char *from, int parent, const char *name,
 
 // copy-tree.c
 void copy_source(int destination, int root, const struct source *source, const char *to, const struct ownership *ownership);
-void copy_xattrs(int from, int to, const char *path);
+// The extended attributes that are wanted; those that the other file system does not have are left out, but for capabilities.
+void copy_xattrs(int from, int to, bool (*is_wanted)(const char *name), const char *path);
 
 // copy-make.c
 // Makes the directories of a resolved path that are missing; the descriptor of the last is the caller's.
@@ -115,7 +105,28 @@ void clear_for_file(int parent, const char *name, const char *path);
 // copy-digest.c: prints the digest of what the sources in the request select.
 void digest_sources(void);
 
-// Like fail(EXIT_SYSTEM), but a name that is too long or a loop is the request's fault.
-#define fail_path fail_errno
+// copy-list.c
+struct child {
+  ino_t ino;
+  char *name;
+};
+// Names in a directory in the order of their inodes, which is that on the disk; the caller frees each and the list.
+struct child *read_children(int directory, size_t *count, const char *what);
+// A directory, or what lies `below` it without any link on the way; -1 and errno.
+int open_place(const char *base, const char *below);
+// Like fail(EXIT_SYSTEM), but a name that is too long or a loop is the request's fault, and a full disk has a status of its own.
+_Noreturn void fail_path(const char *what, const char *path);
+
+// copy-clone.c: whole trees as they are.
+void clone_tree(void);
+void fill_directory(void);
+// Owner, mode, extended attributes and times, from open file to open file.
+void put_attributes(int from, int to, const struct stat *st, const char *what);
+
+// copy-exchange.c
+void exchange(void);
+
+// copy-size.c
+void print_size(void);
 
 #endif

@@ -1,6 +1,6 @@
 // What gantry-unpack, gantry-pack and gantry-copy share: how they fail, and the recipe, from which a layer's tar can be put together
 // again (docs/layer-recipe.md). Files: layer-fail.c, layer-recipe.c (reading), layer-record.c (writing),
-// layer-sha256.c, layer-mount.c (how trees are made visible), layer-links.c (files with several names).
+// layer-sha256.c, layer-mount.c (how trees are made visible), layer-links.c (files with several names), layer-path.c (confinement).
 #ifndef GANTRY_LAYER_H
 #define GANTRY_LAYER_H
 
@@ -86,6 +86,20 @@ struct stat;
 // The first path of a file with several names; NULL: this is the first, and remembered.
 const char *first_name(const struct stat *st, const char *path);
 void forget_names(void);
+
+// layer-path.c
+// Trees of which mounts are a part (a container's) rather than something foreign.
+extern bool crosses_mounts;
+// `path` in the tree without symbolic links, "" for the root; what is missing is taken as it stands. Without `follow` the last
+// component may be a link.
+void resolve_path(int root, const char *path, bool follow, char to[PATH_LIMIT]);
+// Of a path that resolve_path gave; -1 and errno.
+int open_resolved(int root, const char *path, int flags);
+int stat_resolved(int root, const char *path, struct stat *st);
+// Splits a resolved path: *name is the last component ("." for the root); the directory's descriptor is the caller's.
+int open_parent_of(int root, const char *path, const char **name);
+// Appends "/name".
+void append_name(char path[PATH_LIMIT], const char *name);
 
 // layer-sha256.c
 struct sha256 {

@@ -6,17 +6,20 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "copy.h"
+#include "layer.h"
 
 enum { LINKS_LIMIT = 255 };
+
+bool crosses_mounts;
 
 int open_resolved(int root, const char *path, int flags) {
   struct open_how how = {
       .flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
-      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+      .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | (crosses_mounts ? 0 : RESOLVE_NO_XDEV),
   };
   // With O_PATH and O_NOFOLLOW the last component may be a link.
   if ((flags & O_PATH) != 0) how.resolve &= ~(uint64_t)RESOLVE_NO_SYMLINKS;
