@@ -1,5 +1,6 @@
 // Named points where a test makes the engine fail: `await failpoint("container.create.prepared")` between two steps.
-// Armed by GANTRY_FAILPOINTS="name=kind[;name=kind…]" in the daemon's environment, never by a request.
+// Armed by GANTRY_FAILPOINTS="name=kind[;name=kind…]" in the daemon's environment, or by a file of that text which
+// GANTRY_FAILPOINTS_FILE names and which is read at every point; never by a request.
 //
 // Release bundles define GANTRY_RELEASE as true: then the table is empty and the function does nothing. The table is
 // module-level, but not state: it is parsed once from the environment, frozen, and nobody can change it. Passing it
@@ -7,6 +8,7 @@
 //
 // The names in use are those in the source: tools and tests list them with failpointNamesIn().
 
+import { readFileSync } from "node:fs";
 import { EngineError } from "./errors.ts";
 
 /** True in a release bundle, set by esbuild's `define`; not declared when development runs the sources. */
@@ -43,7 +45,9 @@ export function parseFailpoints(text: string): Failpoints {
  * @throws System "failpoint x"; or an Error with code ENOSPC
  */
 export function failpoint(name: string): Promise<void> | undefined {
-  return typeof GANTRY_RELEASE !== "undefined" && GANTRY_RELEASE ? undefined : hitFailpoint(armed, name);
+  return typeof GANTRY_RELEASE !== "undefined" && GANTRY_RELEASE
+    ? undefined
+    : hitFailpoint(file === undefined ? armed : parseFailpoints(readFileSync(file, "utf8")), name);
 }
 
 /** What failpoint does, on a table given. */
@@ -91,3 +95,7 @@ const armed: Failpoints =
   typeof GANTRY_RELEASE !== "undefined" && GANTRY_RELEASE
     ? new Map()
     : parseFailpoints(process.env["GANTRY_FAILPOINTS"] ?? "");
+
+/** So that one daemon can be made to fail at one point after the other. */
+const file =
+  typeof GANTRY_RELEASE !== "undefined" && GANTRY_RELEASE ? undefined : process.env["GANTRY_FAILPOINTS_FILE"];
