@@ -40,14 +40,15 @@ static void copy_range(int from, int to, off_t at, off_t end, const char *path) 
   copy_by_buffer(from, to, source, end, path);
 }
 
-void copy_data(int from, int to, const struct stat *st, const char *path) {
+bool copy_data(int from, int to, const struct stat *st, const char *path) {
   static bool cannot_share;
-  if (st->st_size == 0) return;
-  if (!cannot_share && ioctl(to, FICLONE, from) == 0) return;
-  cannot_share = true;
+  if (st->st_size == 0) return true;
+  if (!cannot_share && ioctl(to, FICLONE, from) == 0) return true;
+  // Other failures are of this one file.
+  cannot_share = cannot_share || errno == EOPNOTSUPP || errno == ENOTTY || errno == EXDEV;
   if (st->st_blocks * 512 >= st->st_size) {
     copy_range(from, to, 0, st->st_size, path);
-    return;
+    return false;
   }
   for (off_t at = 0, data; (data = lseek(from, at, SEEK_DATA)) >= 0 || errno != ENXIO;) {
     // No such thing as holes here.
@@ -57,4 +58,5 @@ void copy_data(int from, int to, const struct stat *st, const char *path) {
     at = hole;
   }
   if (ftruncate(to, st->st_size) < 0) fail_path("set the size of", path);
+  return false;
 }

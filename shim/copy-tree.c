@@ -24,14 +24,15 @@ static bool is_copied(const char *name) {
   return strcmp(name, "security.capability") == 0 || strncmp(name, "system.posix_acl_", 17) == 0;
 }
 
-void copy_xattrs(int from, int to, const char *path) {
+void copy_xattrs(int from, int to, bool (*is_wanted)(const char *name), const char *path) {
   static char names[XATTRS_SIZE], value[XATTRS_SIZE];
   ssize_t size = flistxattr(from, names, sizeof names);
   if (size < 0 && errno == EOPNOTSUPP) return;
   if (size < 0) fail_path("list the attributes of", path);
   for (char *name = names; name < names + size; name += strlen(name) + 1) {
-    if (!is_copied(name)) continue;
+    if (!is_wanted(name)) continue;
     ssize_t length = fgetxattr(from, name, value, sizeof value);
+    if (length < 0 && errno == ENODATA) continue;
     if (length < 0) fail_path("read an attribute of", path);
     if (fsetxattr(to, name, value, (size_t)length, 0) == 0) continue;
     if (errno != EOPNOTSUPP || strcmp(name, "security.capability") == 0) fail_path("set an attribute of", path);
@@ -46,7 +47,7 @@ static void set_metadata(int from, int to, const struct stat *st) {
   // In this order: chown takes setuid bits and capabilities away.
   if (fchown(to, owner_of(st), group_of(st)) < 0) fail_path("chown", target);
   if (fchmod(to, mode_of(st)) < 0) fail_path("chmod", target);
-  copy_xattrs(from, to, target);
+  copy_xattrs(from, to, is_copied, target);
 }
 
 static void set_time(int to, const struct stat *st) {

@@ -10,7 +10,14 @@
 // gantry-copy list: TREE, SOURCE; prints for each match "f" (a regular file) or "o" and its path, ended by NUL.
 // gantry-copy cat: TREE, path (as printed by list); writes the file to stdout.
 // gantry-copy extract UNPACK: "base" or "none", WRITABLE, destination, OWNERS, limits of entries and bytes; the tar on descriptor 3 goes through UNPACK.
-// Exit: 1 the request cannot be done, 2 a limit, 3 the system failed, 5 a source is not there; one line on stderr says what.
+// gantry-copy clone: a directory, another one and a path below it ("" for itself): an empty directory that its content is copied to, synced; prints
+//   the bytes of its files, and 1 when all of them share their blocks with the source's.
+// gantry-copy fill: TREE, a path in it, an empty directory that its content is copied to; prints "filled", or "nothing": there is no such directory.
+// gantry-copy exchange: a directory, a second whose content it gets, a third (not there, on the same file system) for its own.
+// gantry-copy size: a directory; prints the bytes of what is in it.
+// gantry-copy mount: a directory, then steps: source, type, flags of mount(2), data ("" for none).  gantry-copy unmount: a directory.
+// Exit: 1 the request cannot be done, 2 a limit, 3 the system failed, 5 a source is not there, 6 the disk is full or a quota used up;
+// one line on stderr says what.
 
 #include <errno.h>
 #include <fcntl.h>
@@ -113,6 +120,15 @@ static void extract(const char *unpack) {
   fail_path("run", unpack);
 }
 
+static const struct {
+  const char *name;
+  void (*run)(void);
+} modes[] = {
+    {"apply", apply}, {"digest", digest_sources}, {"list", list},         {"cat", cat},
+    {"clone", clone_tree}, {"fill", fill_directory}, {"exchange", exchange}, {"size", print_size},
+    {"mount", mount_volume}, {"unmount", unmount_volume},
+};
+
 int main(int argc, char **argv) {
   const struct rlimit descriptors = {2 * PATH_LIMIT, 2 * PATH_LIMIT}, none = {0, 0};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -121,17 +137,17 @@ int main(int argc, char **argv) {
   // Two descriptors for every level of a tree.
   setrlimit(RLIMIT_NOFILE, &descriptors);
   umask(0);
-  const char *mode = argc > 1 ? argv[1] : "";
-  bool known = argc == 2 ? strcmp(mode, "apply") == 0 || strcmp(mode, "digest") == 0 || strcmp(mode, "list") == 0 || strcmp(mode, "cat") == 0
-                         : argc == 3 && strcmp(mode, "extract") == 0;
-  if (!known) fail(EXIT_SYSTEM, "usage: gantry-copy apply | digest | list | cat | extract UNPACK < REQUEST");
-  read_request();
-  switch (*mode) {
-    case 'a': apply(); break;
-    case 'd': digest_sources(); break;
-    case 'l': list(); break;
-    case 'c': cat(); break;
-    case 'e': extract(argv[2]); break;
+  if (argc == 3 && strcmp(argv[1], "extract") == 0) {
+    read_request();
+    extract(argv[2]);
+    return 0;
   }
-  return 0;
+  for (size_t i = 0; argc == 2 && i < sizeof modes / sizeof *modes; i++) {
+    if (strcmp(argv[1], modes[i].name) != 0) continue;
+    read_request();
+    modes[i].run();
+    if (fflush(stdout) != 0) fail(EXIT_SYSTEM, "write the answer: %s", strerror(errno));
+    return 0;
+  }
+  fail(EXIT_SYSTEM, "usage: gantry-copy apply | digest | list | cat | extract UNPACK | clone | fill | exchange | size | mount | unmount < REQUEST");
 }

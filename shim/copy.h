@@ -129,4 +129,8 @@ void exchange(void);
 // copy-size.c
 void print_size(void);
 
+// copy-volume.c: mounts of volumes, in the namespace of who asks.
+void mount_volume(void);
+void unmount_volume(void);
+
 #endif

@@ -139,8 +139,10 @@ export interface Volumes extends VolumesPort {
 export interface Trees {
   /**
    * Copies the content of a directory, with owners, modes, times, extended attributes, hard links and holes, into an empty directory, which
-   * takes on the owner, mode and times of the source's root. Blocks are shared where the file system can. Synced when it resolves.
+   * takes on the owner, mode and times of the source's root. Blocks are shared where the file system can. Synced when it resolves. The source may
+   * be in use: what vanishes meanwhile is left out.
    *
+   * @param below  a path in `destination`, which others can write to: the directory meant is that one, and no link leads to it
    * @returns bytes of the regular files, and whether all of them were shared
    * @throws Unavailable the disk is full; System; what was copied until then is the caller's to delete
    */
@@ -148,6 +150,7 @@ export interface Trees {
     source: string,
     destination: string,
     signal: AbortSignal,
+    below?: string,
   ): Promise<{ readonly bytes: number; readonly shared: boolean }>;
   /**
    * The same out of an image's layers: `path` is resolved inside of them.
@@ -156,8 +159,12 @@ export interface Trees {
    */
   fill(lower: readonly string[], path: string, destination: string, signal: AbortSignal): Promise<boolean>;
   /**
-   * Moves all entries of `directory` into `aside` (unless undefined: then they are deleted at the end) and all of `fresh` into `directory`, which takes on the
-   * owner, mode and times of `fresh`. May be repeated after a crash with the same arguments: it goes on where it was cut.
+   * Moves all entries of `directory` into `aside` and all of `fresh` into `directory`, which takes on the owner, mode, times and extended attributes of
+   * `fresh`, as `aside` does with those of `directory`. May be repeated after a crash with the same arguments: it goes on where it was cut.
+   *
+   * @param fresh empty afterwards, and the caller's to delete
+   * @param aside not there before, and on the same file system: that it is there tells that the first half is done. While it is being
+   *        filled it has the name `<aside>.part`
    */
   exchange(directory: string, fresh: string, aside: string): Promise<void>;
   /** Bytes of the files below, hard links once; the walk stays on the file system. */
