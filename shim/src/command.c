@@ -50,6 +50,8 @@ static void hello(struct connection *c, const struct fields *f) {
     message_add(&m, "failed", s->setup_error);
     if (s->setup_conflict)
       message_add(&m, "failed.kind", "conflict");
+    else if (s->setup_missing)
+      message_add(&m, "failed.kind", "notFound");
   }
   control_reply(c, &m);
   c->greeted = true;

@@ -155,6 +155,7 @@ static void leave(struct shim *s) {
   net_remove(s);
   mount_leave(s);
   unlinkat(s->run_fd, "rootfs", AT_REMOVEDIR);
+  views_remove(s);
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     unlinkat(s->run_fd, files[i], 0);
   s->left = true;

@@ -174,7 +174,11 @@ bool mount_root(struct shim *s, char reason[REASON_SIZE]) {
   overlay_layers(&o, &s->options.request, "lower");
   if (s->options.stubs != NULL)
     return mount_step(s, &o, target, reason);
-  return mount_overlay(&o, target, reason) && (s->options.readonly || make_points(target, reason));
+  struct seen seen[VIEWS_MAX];
+  int count = 0;
+  bool ok = views_open(s, seen, &count, reason);
+  views_close(seen, count); // they are in their places
+  return ok && mount_overlay(&o, target, reason) && (s->options.readonly || make_points(target, reason));
 }
 
 void mount_leave(struct shim *s) {

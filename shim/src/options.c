@@ -102,5 +102,5 @@ bool options_parse(struct options *o, const struct fields *f, char reason[REASON
     fail(reason, "invalid %s", wrong);
     return false;
   }
-  return views_check(f, reason) && parse_network(o, f, reason);
+  return views_check(f, o->stubs != NULL, reason) && parse_network(o, f, reason);
 }

@@ -267,7 +267,7 @@ void runtime_start(struct process *);
 /** A runtime process of ours has ended. True: it was one. */
 bool runtime_ended(struct shim *, pid_t, int status);
 
-// ---- views-check.c: what a step sees beside its root ----
+// ---- views-check.c: what a step or a container sees beside its root ----
 
 struct view {
   struct fields group;
@@ -283,7 +283,8 @@ struct view {
   bool socket; // the one place where a socket may be shown
 };
 
-bool views_check(const struct fields *, char reason[REASON_SIZE]);
+/** @param step only its views may have targets */
+bool views_check(const struct fields *, bool step, char reason[REASON_SIZE]);
 /** The next view of a request that views_check has accepted. */
 bool view_next(const struct fields *, size_t *cursor, struct view *out);
 
@@ -292,7 +293,7 @@ bool view_next(const struct fields *, size_t *cursor, struct view *out);
 struct overlay {
   const char *lower[LOWER_MAX]; // top-most first
   int count;
-  const char *upper, *work; // NULL: nothing can be written, and there are at least two layers
+  const char *upper, *work; // NULL: nothing can be written, and the kernel wants at least two layers
   bool readonly;
 };
 
@@ -323,6 +324,8 @@ bool views_open(struct shim *, struct seen *, int *count, char reason[REASON_SIZ
 /** In the request's order: outer ones come first. */
 bool views_place(int root, const struct seen *, int count, char reason[REASON_SIZE]);
 void views_close(struct seen *, int count);
+/** Takes their places in the run directory away. */
+void views_remove(struct shim *);
 /** Makes in the empty layer `stubs` whatever the tree `base` lacks to mount the views and the engine's own upon. */
 bool stubs_make(int base, int stubs, const struct seen *, int count, char reason[REASON_SIZE]);
 
@@ -422,6 +425,7 @@ struct shim {
   bool own_mounts;
   char setup_error[REASON_SIZE];
   bool setup_conflict; // a port of the host is in use
+  bool setup_missing;  // a part of a volume or an image is not there
   struct source listener;
   struct source signals;
   struct connection *connections;

@@ -1,4 +1,4 @@
-// Views of a spawn request: other trees and files that a build's step sees in its root. Pure.
+// Views of a spawn request: other trees and files that a build's step or a container sees in its root. Pure.
 // Source: docs/shim-protocol.md, "Views".
 
 #include <string.h>
@@ -48,8 +48,6 @@ static const char *parse(const struct fields *group, struct view *out) {
     return "upper or work";
   if (out->upper != NULL && (!is_plain_path(out->upper) || !is_plain_path(out->work)))
     return "upper or work";
-  if (out->upper == NULL && out->layers == 1)
-    return "lower";
   if (!is_inner_path(out->source) || !is_inner_path(out->target))
     return "source or target";
   if (!field_number(group, "view.tmpfs", 0, INT64_MAX, 0, &out->tmpfs_bytes))
@@ -62,12 +60,14 @@ bool view_next(const struct fields *f, size_t *cursor, struct view *out) {
   return field_group(f, "view", cursor, &group) && parse(&group, out) == NULL;
 }
 
-bool views_check(const struct fields *f, char reason[REASON_SIZE]) {
+bool views_check(const struct fields *f, bool step, char reason[REASON_SIZE]) {
   struct fields group;
   struct view view;
   size_t cursor = 0;
   for (int count = 0; field_group(f, "view", &cursor, &group); count++) {
     const char *wrong = count == VIEWS_MAX ? "number" : parse(&group, &view);
+    if (wrong == NULL && !step && view.target != NULL)
+      wrong = "target";
     if (wrong == NULL)
       continue;
     fail(reason, "invalid %s of a view", wrong);

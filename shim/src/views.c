@@ -1,6 +1,7 @@
-// What a build's step sees beside its own root: trees of other steps, directories, cache mounts, secrets, an agent's socket. Each is
-// found inside of its tree by openat2, cloned as a mount of its own by descriptor, and put upon a place that was found inside of the
-// step's root by openat2: no name is resolved twice, and none outside. Sources: open_tree(2), move_mount(2), mount_setattr(2).
+// What a build's step sees beside its own root: trees of other steps, directories, cache mounts, secrets, an agent's socket. And what
+// a container does: parts of volumes, images. Each is found inside of its tree by openat2, cloned as a mount of its own by
+// descriptor, and put upon a place that was found inside of the step's root by openat2, or at `<runDir>/views`: no name is
+// resolved twice, and none outside. Sources: open_tree(2), move_mount(2), mount_setattr(2).
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,8 @@ int umount2(const char *, int);
 
 enum { DETACH = 2 };
 
+static bool is_step(const struct shim *s) { return s->options.stubs != NULL; }
+
 static bool make_directory(const char *path, char reason[REASON_SIZE]) {
   if (mkdir(path, 0700) == 0 || errno == EEXIST)
     return true;
@@ -26,11 +29,25 @@ static bool make_directory(const char *path, char reason[REASON_SIZE]) {
   return false;
 }
 
+// The kernel makes no overlay of one directory alone: it lies on an empty one, so that a single layer looks as among others.
+static bool mount_layers(struct shim *s, const struct view *v, const char *point, char reason[REASON_SIZE]) {
+  struct overlay o = {.upper = v->upper, .work = v->work, .readonly = v->upper == NULL};
+  char nothing[PATH_SIZE];
+  if (!overlay_layers(&o, &v->group, "view.lower"))
+    return false;
+  if (o.count == 1 && o.upper == NULL) {
+    run_path(s, "views/none", nothing);
+    if (!make_directory(nothing, reason))
+      return false;
+    o.lower[o.count++] = nothing;
+  }
+  return overlay_mount(&o, point);
+}
+
 // The tree that the view is of; `mounted` when it is mounted at `point`.
-static int open_tree_of(const struct view *v, const char *point, bool *mounted, char reason[REASON_SIZE]) {
+static int open_tree_of(struct shim *s, const struct view *v, const char *point, bool *mounted, char reason[REASON_SIZE]) {
   if (v->layers > 0) {
-    struct overlay o = {.upper = v->upper, .work = v->work, .readonly = v->upper == NULL};
-    *mounted = overlay_layers(&o, &v->group, "view.lower") && overlay_mount(&o, point);
+    *mounted = mount_layers(s, v, point, reason);
     if (!*mounted)
       fail(reason, "mount overlay at %s: %s", point, strerror(errno));
   } else if (v->tmpfs) {
@@ -42,35 +59,61 @@ static int open_tree_of(const struct view *v, const char *point, bool *mounted, 
   }
   if (v->path == NULL && !*mounted)
     return -1;
-  int fd = open(v->path == NULL ? point : v->path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  // A step's trees are the engine's own directories. Where a driver keeps a volume is that driver's affair.
+  int fd = open(v->path == NULL ? point : v->path, O_PATH | O_CLOEXEC | (is_step(s) ? O_NOFOLLOW : 0));
   if (fd < 0)
     fail(reason, "open %s: %s", v->path == NULL ? point : v->path, strerror(errno));
   return fd;
 }
 
-static bool set_attributes(int tree, bool readonly) {
+// What a container sees of a volume has the attributes of the volume's own mount, as a bind of all of it has.
+static bool set_attributes(int tree, bool readonly, bool nodev) {
   struct mount_attr attributes = {
-      .attr_set = MOUNT_ATTR_NODEV | (readonly ? MOUNT_ATTR_RDONLY : 0),
+      .attr_set = (nodev ? MOUNT_ATTR_NODEV : 0) | (readonly ? MOUNT_ATTR_RDONLY : 0),
       .propagation = MS_PRIVATE,
   };
   return syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) == 0;
 }
 
-// What the view shows, as a mount that is nowhere yet; −1: `reason`.
-static int clone_source(const struct view *v, int root, struct stat *st, char reason[REASON_SIZE]) {
+// A container's view whose part is not there, in dockerd's words; errno says why.
+static void say_why_not(struct shim *s, const char *tree, const char *source, char reason[REASON_SIZE]) {
+  const char *slash = source[0] == '/' ? "" : "/";
+  int error = errno;
+  if (error == ENOENT) {
+    s->setup_missing = true;
+    fail(reason, "cannot access path %s%s%s: lstat %s%s%s: no such file or directory", tree, slash, source, tree, slash, source);
+  } else if (error == ELOOP || error == ENOTDIR) {
+    fail(reason, "error while resolving symlinks in combined path \"%s%s%s\": %s", tree, slash, source,
+         error == ELOOP ? "too many links" : "not a directory");
+  } else {
+    fail(reason, "cannot access path %s%s%s: %s", tree, slash, source, strerror(error));
+  }
+}
+
+// Whoever may use all of a volume may use every kind of file in it.
+static bool can_show(const struct shim *s, const struct view *v, mode_t mode) {
+  return !is_step(s) || S_ISDIR(mode) || S_ISREG(mode) || (v->socket && S_ISSOCK(mode));
+}
+
+// What the view shows of `root`, which is the tree of `path`, as a mount that is nowhere yet; −1: `reason`.
+static int clone_source(struct shim *s, const struct view *v, int root, const char *path, struct stat *st,
+                        char reason[REASON_SIZE]) {
   const char *shown = v->source == NULL ? "/" : v->source;
   int fd = v->source == NULL ? root : confine_open(root, v->source), tree = -1;
   if (fd < 0) {
-    fail(reason, errno == ENOENT ? "\"%s\": not found" : "\"%s\": %s", shown, strerror(errno));
+    if (is_step(s))
+      fail(reason, errno == ENOENT ? "\"%s\": not found" : "\"%s\": %s", shown, strerror(errno));
+    else
+      say_why_not(s, path, shown, reason);
     return -1;
   }
   if (fstat(fd, st) != 0)
     fail(reason, "\"%s\": %s", shown, strerror(errno));
-  else if (!S_ISDIR(st->st_mode) && !S_ISREG(st->st_mode) && !(v->socket && S_ISSOCK(st->st_mode)))
+  else if (!can_show(s, v, st->st_mode))
     fail(reason, "\"%s\": neither a file nor a directory", shown);
   else if ((tree = (int)syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)) < 0)
     fail(reason, "bind \"%s\": %s", shown, strerror(errno));
-  else if (!set_attributes(tree, v->readonly)) {
+  else if (!set_attributes(tree, v->readonly, is_step(s) || v->tmpfs)) {
     fail(reason, "bind \"%s\" with its attributes: %s", shown, strerror(errno));
     close(tree);
     tree = -1;
@@ -102,8 +145,8 @@ static bool open_view(struct shim *s, const struct view *v, struct seen *out, ch
   run_path(s, name, point);
   if (!make_directory(point, reason))
     return false;
-  int root = open_tree_of(v, point, &mounted, reason);
-  int tree = root < 0 ? -1 : clone_source(v, root, &st, reason);
+  int root = open_tree_of(s, v, point, &mounted, reason);
+  int tree = root < 0 ? -1 : clone_source(s, v, root, v->path == NULL ? point : v->path, &st, reason);
   if (root >= 0)
     close(root);
   if (mounted)
@@ -111,20 +154,40 @@ static bool open_view(struct shim *s, const struct view *v, struct seen *out, ch
   if (tree < 0)
     return false;
   *out = (struct seen){.tree = tree, .directory = S_ISDIR(st.st_mode), .target = v->target};
-  return v->target != NULL || put_at_point(tree, point, out->directory, reason);
+  if (v->target != NULL || put_at_point(tree, point, out->directory, reason))
+    return true;
+  close(tree);
+  return false;
 }
 
 bool views_open(struct shim *s, struct seen *seen, int *count, char reason[REASON_SIZE]) {
   char directory[PATH_SIZE];
   struct view view;
   size_t cursor = 0;
+  *count = 0;
+  if (!view_next(&s->options.request, &cursor, &view))
+    return true;
+  cursor = 0;
   run_path(s, "views", directory);
   if (!make_directory(directory, reason))
     return false;
-  for (*count = 0; *count < VIEWS_MAX && view_next(&s->options.request, &cursor, &view); ++*count)
+  for (; *count < VIEWS_MAX && view_next(&s->options.request, &cursor, &view); ++*count)
     if (!open_view(s, &view, &seen[*count], reason))
       return false;
   return true;
+}
+
+void views_remove(struct shim *s) {
+  char name[16];
+  struct view view;
+  size_t cursor = 0;
+  while (view_next(&s->options.request, &cursor, &view)) {
+    snprintf(name, sizeof name, "views/%s", view.name);
+    if (unlinkat(s->run_fd, name, AT_REMOVEDIR) != 0 && errno == ENOTDIR)
+      unlinkat(s->run_fd, name, 0);
+  }
+  unlinkat(s->run_fd, "views/none", AT_REMOVEDIR);
+  unlinkat(s->run_fd, "views", AT_REMOVEDIR);
 }
 
 void views_close(struct seen *seen, int count) {

@@ -36,7 +36,7 @@ static void walk_network(const struct fields *f) {
 }
 
 // Of a request that was accepted: as many views as it has groups, each of one kind.
-static void walk_views(const struct fields *f) {
+static void walk_views(const struct fields *f, bool step) {
   struct fields group;
   struct view v;
   size_t cursor = 0, at = 0;
@@ -46,7 +46,7 @@ static void walk_views(const struct fields *f) {
   while (view_next(f, &cursor, &v)) {
     views++;
     if (v.name[0] < '0' || v.name[0] > '9' || strlen(v.name) > 4 || (v.path != NULL) + (v.layers > 0) + v.tmpfs != 1 ||
-        (v.path != NULL && v.path[0] != '/') || (v.upper == NULL && v.layers == 1) || v.layers >= LOWER_MAX)
+        (v.path != NULL && v.path[0] != '/') || v.layers >= LOWER_MAX || (!step && v.target != NULL))
       abort();
   }
   if (views != groups || views > VIEWS_MAX)
@@ -73,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (options_parse(&o, &f, reason)) {
       if (strlen(o.id) != 64 || o.run_dir[0] != '/' || (o.stubs != NULL && o.stubs[0] != '/'))
         abort();
-      walk_views(&f);
+      walk_views(&f, o.stubs != NULL);
     }
     walk_network(&f);
   }
@@ -90,7 +90,7 @@ static uint32_t next(uint32_t below) {
 }
 
 int main(int argc, char **argv) {
-  static const char seed[] =
+  static const char step[] =
       "tag=1\0id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\0run=/run/x\0exit=/var/x/exit\0upper=/u\0work=/w\0"
       "ro=0\0net=own\0if=eth0\0if.kind=veth\0if.parent=br0\0if.host=veth0\0if.mac=02:00:00:00:00:01\0if.mtu=1500\0"
       "if.address=10.0.0.2/16\0if.address=fd00::2/64\0if.sysctl=net/ipv4/conf/eth0/log_martians 1\0if=eth1\0if.kind=ipvlan\0"
@@ -100,12 +100,17 @@ int main(int argc, char **argv) {
       "stubs=/s\0cwd=/w\0view=0\0view.lower=/l\0view.lower=/m\0view.source=../a/b\0view.target=/t\0view.ro=1\0"
       "view=1\0view.path=/c\0view.target=/root/.cache\0view=2\0view.tmpfs=1024\0view.target=x\0"
       "view=13\0view.lower=/l\0view.upper=/u\0view.work=/w\0view=4\0view.path=/p\0view.socket=1\0";
+  static const char container[] =
+      "id=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\0run=/run/x\0exit=/var/x/exit\0upper=/u\0work=/w\0ro=0\0"
+      "runtime=/usr/bin/crun\0runtime.root=/r\0lower=/a\0view=0\0view.path=/v/_data\0view.source=a/../b\0view.ro=1\0"
+      "view=1\0view.lower=/l\0view=2\0view.lower=/l\0view.lower=/m\0view.source=etc\0view=3\0view.path=/v/_data\0net=none\0";
   uint8_t body[2048];
   long runs = argc > 1 ? atol(argv[1]) : 100000;
   state = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
   for (long i = 0; i < runs; i++) {
-    size_t size = sizeof seed - 1;
-    memcpy(body, seed, size);
+    bool odd = (i & 1) != 0;
+    size_t size = odd ? sizeof container - 1 : sizeof step - 1;
+    memcpy(body, odd ? container : step, size);
     for (uint32_t n = next(8); n > 0; n--) {
       uint32_t at = next((uint32_t)size), length = next(32);
       switch (next(5)) {

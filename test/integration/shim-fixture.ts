@@ -21,7 +21,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger } from "../../src/base/log.ts";
 import { newContainerId, type ContainerId } from "../../src/base/ids.ts";
 import { createShims } from "../../src/engine/runtime/shim-shims.ts";
-import type { Shim, ShimNetwork, ShimOptions, ShimOwnNetwork, Shims } from "../../src/engine/runtime/shim.ts";
+import type { Shim, ShimNetwork, ShimOptions, ShimOwnNetwork, Shims, ShimView } from "../../src/engine/runtime/shim.ts";
 
 const root = new URL("../..", import.meta.url).pathname;
 const applets = [
@@ -87,6 +87,11 @@ export interface ContainerSetup {
   readonly readonlyRoot?: boolean;
   readonly runtimePath?: string;
   readonly mounts?: readonly Record<string, unknown>[];
+  /** Each is bound upon its place by the spec, as the engine does. */
+  readonly views?: readonly (Omit<ShimView, "target"> & {
+    readonly at: string;
+    readonly options?: readonly string[];
+  })[];
   readonly rootfsPropagation?: string;
   /** Beside the few that every container has. */
   readonly capabilities?: readonly string[];
@@ -191,6 +196,7 @@ export class ShimWorld {
         work: join(dir, "work"),
         readonly: setup.readonlyRoot ?? false,
       },
+      views: setup.views?.map(({ at: _, options: __, ...view }) => ({ ...view, target: undefined })),
       network,
       runtime: {
         path: setup.runtimePath ?? "/usr/bin/crun",
@@ -236,6 +242,12 @@ export class ShimWorld {
         },
         { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
         ...(setup.mounts ?? []),
+        ...(setup.views ?? []).map(({ name, at, options }) => ({
+          destination: at,
+          type: "bind",
+          source: join(runDir, "views", name),
+          options: options ?? ["bind", "rprivate"],
+        })),
       ],
       linux: {
         namespaces,

@@ -100,7 +100,7 @@ test("options of bind mounts: depth, read-only and its recursion, propagation", 
   const bind = { Type: "bind", Source: "/s", Target: "/t" } as const;
   const options = (mount: NonNullable<HostConfig["Mounts"]>[number], recursive = true): unknown =>
     planMounts({ Mounts: [mount] }, recursive).mounts[0]?.oci.options;
-  assert.deepEqual(options({ ...bind, BindOptions: { NonRecursive: true } }), ["bind", "rprivate"]);
+  assert.deepEqual(options({ ...bind, BindOptions: { NonRecursive: true } }), ["bind", "private"]);
   assert.deepEqual(options({ ...bind, ReadOnly: true }), ["rbind", "rro", "rprivate"]);
   assert.deepEqual(options({ ...bind, ReadOnly: true }, false), ["rbind", "ro", "rprivate"]);
   assert.deepEqual(options({ ...bind, ReadOnly: true, BindOptions: { ReadOnlyNonRecursive: true } }), [

@@ -143,6 +143,37 @@ test("an own network: fields of an interface follow its name, lists are one fiel
   ]);
 });
 
+test("a container's views come without a step, before its network", () => {
+  const views = [
+    {
+      name: "0",
+      tree: { kind: "path", path: "/volumes/v/_data", isSocket: false },
+      source: "a/b",
+      target: undefined,
+      readonly: false,
+    },
+    {
+      name: "1",
+      tree: { kind: "layers", lower: ["/l/1"], writable: undefined },
+      source: undefined,
+      target: undefined,
+      readonly: true,
+    },
+  ] as const;
+  const fields = spawnFields({ ...options, views })
+    .filter(([key, value]) => value !== undefined && /^view|^net$|^stubs$/.test(key))
+    .map(([key, value]) => `${key}=${value}`);
+  assert.deepEqual(fields, [
+    "view=0",
+    "view.source=a/b",
+    "view.path=/volumes/v/_data",
+    "view=1",
+    "view.ro=1",
+    "view.lower=/l/1",
+    "net=own",
+  ]);
+});
+
 test("a step's views are groups of fields, each beginning with its name", () => {
   const step = {
     stubs: "/stubs",

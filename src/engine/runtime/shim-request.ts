@@ -107,6 +107,7 @@ export function spawnFields(options: ShimOptions): Field[] {
     ...options.cgroups.map((cgroup): Field => ["cgroup", cgroup]),
     ...rootfs.lower.map((lower): Field => ["lower", lower]),
     ...stepFields(options.step),
+    ...(options.views ?? []).flatMap(viewFields),
     // Last, with the long lists at its end: the shim gives their memory back.
     ...networkFields(options.network),
   ];

@@ -54,6 +54,10 @@ async function reach(id: ContainerId, runDir: string): Promise<ShimClient | unde
   }
 }
 
+function failureKind(word: string | undefined): "Conflict" | "NotFound" | "System" {
+  return word === "conflict" ? "Conflict" : word === "notFound" ? "NotFound" : "System";
+}
+
 async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs: number): Promise<ShimClient> {
   const connection = new ShimConnection(socket);
   try {
@@ -63,7 +67,7 @@ async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs:
     const failed = reply.get("failed");
     if (failed !== undefined) {
       await connection.ended(leaveTimeoutMs);
-      throw new EngineError(reply.get("failed.kind") === "conflict" ? "Conflict" : "System", failed);
+      throw new EngineError(failureKind(reply.get("failed.kind")), failed);
     }
     const identity = identityOf(reply, reply.get("boot") ?? "");
     return new ShimClient(connection, { id, identity, runDir, runtimePath: reply.get("runtime") ?? "runtime" });
@@ -77,7 +81,7 @@ async function greet(socket: Socket, id: ContainerId, runDir: string, timeoutMs:
  * The shims of one daemon. The spawner starts at once.
  *
  * `spawn` rejects with System where the shim's mounts or network failed (what was tried, errno), with Conflict where a program of
- * the host has a port that is to be published; nothing is left behind then.
+ * the host has a port that is to be published, with NotFound where a view's source is not there; nothing is left behind then.
  * `connect` checks that the answering shim is of this boot and of this container.
  */
 export function createShims(deps: ShimsDeps): Shims {

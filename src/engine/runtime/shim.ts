@@ -80,8 +80,8 @@ export interface ShimView {
   /** Up to four digits, unique in the request. */
   readonly name: string;
   /**
-   * layers: an overlay, top-most first; at least two where nothing can be written. path: a directory, file or (with `isSocket`)
-   * socket of the engine's own. tmpfs: 0 bytes leave the size to the kernel.
+   * layers: an overlay, top-most first. path: a directory, file or (with `isSocket`) socket of the engine's own; of a container, a
+   * directory or file of the host. tmpfs: 0 bytes leave the size to the kernel.
    */
   readonly tree:
     | {
@@ -129,7 +129,8 @@ export interface ShimOptions {
   /** Only for steps of builds. */
   readonly step?: ShimStep | undefined;
   /**
-   * Only for containers: trees and parts of trees (subpaths of volumes, images), without targets. The spec binds them from `<runDir>/views/<name>`.
+   * Only for containers: trees and parts of trees (subpaths of volumes, images), without targets: 128 at most. The spec binds them from
+   * `<runDir>/views/<name>`, where they have the attributes of their file system's mount, and are read-only where that is asked for.
    */
   readonly views?: readonly ShimView[] | undefined;
   readonly network: ShimNetwork;
@@ -257,7 +258,11 @@ export interface Shim {
 }
 
 export interface Shims {
-  /** Forks a shim through the spawner; resolves when its socket answers. The container does not run yet. */
+  /**
+   * Forks a shim through the spawner; resolves when its socket answers. The container does not run yet.
+   *
+   * @throws Conflict a port of the host is in use; NotFound a view's source is not there; System
+   */
   spawn(options: ShimOptions): Promise<Shim>;
   /**
    * An exec will follow in a moment. The kernel's wait for the first move into a cgroup (an RCU grace period, 10 to 20 ms) begins
