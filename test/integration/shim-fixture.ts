@@ -196,7 +196,13 @@ export class ShimWorld {
         work: join(dir, "work"),
         readonly: setup.readonlyRoot ?? false,
       },
-      views: setup.views?.map(({ at: _, options: __, ...view }) => ({ ...view, target: undefined })),
+      views: setup.views?.map(({ name, tree, source, readonly }) => ({
+        name,
+        tree,
+        source,
+        readonly,
+        target: undefined,
+      })),
       network,
       runtime: {
         path: setup.runtimePath ?? "/usr/bin/crun",
