@@ -3,6 +3,7 @@
 
 import type { Logger } from "../../base/log.ts";
 import type { VolumeDriver } from "../volumes/index.ts";
+import type { PluginTiming } from "./timing.ts";
 
 /** Where plugins are looked for, in this order. */
 export interface PluginDirectories {
@@ -30,6 +31,8 @@ export interface Plugins {
 export interface PluginsDeps {
   readonly directories: PluginDirectories;
   readonly logger: Logger;
+  /** defaultPluginTiming without it. */
+  readonly timing?: PluginTiming;
 }
 
 export { createPlugins } from "./plugins.ts";
