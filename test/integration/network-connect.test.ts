@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeBusyboxImage } from "../../tools/busybox-image.ts";
+import { buildBundle } from "../support/bundle.ts";
 import { startDaemon, type TestDaemon, type TestDaemonOptions } from "../support/daemon.ts";
 
 async function startWithImage(options: TestDaemonOptions = {}): Promise<TestDaemon> {
@@ -440,7 +441,8 @@ test("published ports follow the network that leads outside: none on an internal
 });
 
 test("a daemon that is killed at any step of a change leaves what its next start makes true", async () => {
-  await using daemon = await startWithImage({ fromSource: true });
+  using bundle = buildBundle();
+  await using daemon = await startWithImage({ bundle: bundle.dir });
   await daemon.dockerOk(["network", "create", "--subnet", "10.61.0.0/24", "one"]);
   await daemon.dockerOk(["network", "create", "--subnet", "10.62.0.0/24", "two"]);
   await runAsleep(daemon, "box", "--network", "one");

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { failpointNamesIn } from "../../src/base/failpoint.ts";
 import { makeBusyboxImage } from "../../tools/busybox-image.ts";
+import { buildBundle } from "../support/bundle.ts";
 import { startDaemon, type TestDaemon, type TestDaemonOptions } from "../support/daemon.ts";
 
 interface Shown {
@@ -462,7 +463,8 @@ test("every failpoint of networks is in the tests below", () => {
 });
 
 test("killed at any step, a network is there as a whole after the next start, or not at all", async () => {
-  await using daemon = await start({ fromSource: true });
+  using bundle = buildBundle();
+  await using daemon = await start({ bundle: bundle.dir });
   const before = await footprint(daemon);
   const created = ["begun", "device", "rules", "committed"];
   for (const step of created) {
@@ -493,7 +495,8 @@ test("killed at any step, a network is there as a whole after the next start, or
 });
 
 test("a step that fails is taken back: a creation leaves nothing, a removal leaves the network", async () => {
-  await using daemon = await start({ fromSource: true });
+  using bundle = buildBundle();
+  await using daemon = await start({ bundle: bundle.dir });
   const before = await footprint(daemon);
   for (const step of ["begun", "device", "rules"]) {
     await daemon.stop();
