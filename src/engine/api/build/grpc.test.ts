@@ -103,6 +103,8 @@ test("a connection that begins with HTTP/2's preface is handed over whole", asyn
   const bytes = connection.read() as Buffer | null;
   assert.match(bytes?.toString("latin1") ?? "", /^PRI \* HTTP\/2\.0\r\n\r\nSM\r\n\r\n/);
   session.destroy();
+  // The server keeps its half of a connection open until it ends it itself.
+  connection.end();
   await once(connection.resume(), "close");
 });
 
