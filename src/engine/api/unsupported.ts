@@ -3,6 +3,8 @@
 import { EngineError } from "../../base/errors.ts";
 import { type Method, type Route, route } from "./router.ts";
 
+const byHand = "volume plugins that serve a socket in /run/docker/plugins work";
+
 /** [method, pattern, what it is, what to do]. */
 const operations: readonly (readonly [Method, string, string, string])[] = [
   ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
@@ -13,15 +15,15 @@ const operations: readonly (readonly [Method, string, string, string])[] = [
   ["PUT", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
   ["POST", "/volumes/create", "volume create", "bind a directory of the host with -v /path:/path"],
   ["PUT", "/volumes/{name}", "volume update", "it is for cluster volumes alone"],
-  ["GET", "/plugins/privileges", "plugin privileges", "plugins cannot be installed"],
-  ["POST", "/plugins/pull", "plugin install", "plugins cannot be installed"],
-  ["POST", "/plugins/create", "plugin create", "plugins cannot be installed"],
-  ["DELETE", "/plugins/{name}", "plugin rm", "plugins cannot be installed"],
-  ["POST", "/plugins/{name}/enable", "plugin enable", "plugins cannot be installed"],
-  ["POST", "/plugins/{name}/disable", "plugin disable", "plugins cannot be installed"],
-  ["POST", "/plugins/{name}/upgrade", "plugin upgrade", "plugins cannot be installed"],
-  ["POST", "/plugins/{name}/push", "plugin push", "plugins cannot be installed"],
-  ["POST", "/plugins/{name}/set", "plugin set", "plugins cannot be installed"],
+  ["GET", "/plugins/privileges", "plugin privileges", byHand],
+  ["POST", "/plugins/pull", "plugin install", byHand],
+  ["POST", "/plugins/create", "plugin create", byHand],
+  ["DELETE", "/plugins/{name}", "plugin rm", byHand],
+  ["POST", "/plugins/{name}/enable", "plugin enable", byHand],
+  ["POST", "/plugins/{name}/disable", "plugin disable", byHand],
+  ["POST", "/plugins/{name}/upgrade", "plugin upgrade", byHand],
+  ["POST", "/plugins/{name}/push", "plugin push", byHand],
+  ["POST", "/plugins/{name}/set", "plugin set", byHand],
   ["POST", "/swarm/init", "swarm", "run containers on this host"],
   ["POST", "/swarm/join", "swarm", "run containers on this host"],
 ];

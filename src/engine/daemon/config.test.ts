@@ -132,9 +132,22 @@ test("values that cannot be are named", () => {
   assert.deepEqual(merge(["-H", "tcp://[::1]:99", "--allow-insecure-tcp"]).hosts, ["tcp://[::1]:99"]);
 });
 
+test("plugins are looked for in dockerd's directories, or in those that are given", () => {
+  assert.deepEqual(merge([]).pluginDirectories, {
+    sockets: ["/run/docker/plugins"],
+    specs: ["/etc/docker/plugins", "/usr/lib/docker/plugins"],
+  });
+  const given = { sockets: ["/a", "/b"], specs: ["/a", "/b"] };
+  assert.deepEqual(merge(["--plugin-dir", "/a", "--plugin-dir=/b"]).pluginDirectories, given);
+  assert.deepEqual(merge([], { "plugin-dirs": ["/a", "/b"] }).pluginDirectories, given);
+});
+
 test("values that the parser refuses in a flag are refused in the file too", () => {
   assert.throws(() => merge([], { dns: ["1.1.1.1", "x"] }), {
     message: "invalid string being converted to IP address: x",
+  });
+  assert.throws(() => merge([], { "plugin-dirs": ["/a", "b"] }), {
+    message: "invalid plugin directory: b: an absolute path is needed",
   });
   assert.throws(() => merge([], { "default-ulimits": { nofile: { Name: "nofile", Soft: 10, Hard: 5 } } }), {
     message: /^invalid default ulimit: /,
@@ -146,6 +159,8 @@ test("flags with wrong values are refused by the parser, in pflag's words", () =
     "--add-runtime=foo": 'invalid argument "foo" for "--add-runtime" flag: invalid runtime argument: foo',
     "--default-ulimit=x": 'invalid argument "x" for "--default-ulimit" flag: invalid ulimit argument: x',
     "--label=x": 'invalid argument "x" for "--label" flag: bad attribute format: x',
+    "--plugin-dir=x":
+      'invalid argument "x" for "--plugin-dir" flag: invalid plugin directory: x: an absolute path is needed',
     "--max-layer-size=-1": 'invalid argument "-1" for "--max-layer-size" flag: invalid size: \'-1\'',
     "--default-shm-size=x": 'invalid argument "x" for "--default-shm-size" flag: invalid size: \'x\'',
     "--dns=x": 'invalid argument "x" for "--dns" flag: invalid string being converted to IP address: x',

@@ -243,6 +243,13 @@ function parseLogLevel(text: string): LogLevel {
   return level;
 }
 
+/** Directories that are given hold sockets and specifications alike. */
+function pluginDirectoriesOf(given: readonly string[]): PluginDirectories {
+  const relative = given.find((directory) => !directory.startsWith("/"));
+  if (relative !== undefined) throw invalid(`invalid plugin directory: ${relative}: an absolute path is needed`);
+  return given.length === 0 ? defaultPluginDirectories : { sockets: given, specs: given };
+}
+
 /**
  * Merges and checks; nothing is touched but the configuration file, which is read.
  *
@@ -313,7 +320,7 @@ export function mergeConfig(file: FileConfig, flags: Flags, configFile: string):
       const [key, value] = splitOnce(text, "=");
       return [key, value ?? ""];
     }),
-    pluginDirectories: defaultPluginDirectories,
+    pluginDirectories: pluginDirectoriesOf(merged.strings("plugin-dir")),
     builder: parseBuilderConfig(merged.object("builder")),
     init: merged.bool("init"),
     initPath: merged.string("init-path"),

@@ -284,6 +284,20 @@ export const directives: readonly Directive[] = [
     type: "string",
   },
   {
+    flag: {
+      name: "plugin-dir",
+      kind: "strings",
+      valueName: "directory",
+      usage:
+        "Directories of plugins' sockets and specifications, in place of /run/docker/plugins, /etc/docker/plugins and /usr/lib/docker/plugins",
+      complain: (value) =>
+        value.startsWith("/") ? undefined : `invalid plugin directory: ${value}: an absolute path is needed`,
+      hidden: true,
+    },
+    key: "plugin-dirs",
+    type: "strings",
+  },
+  {
     flag: { name: "registry-mirror", kind: "strings", usage: "Preferred registry mirror of docker.io" },
     key: "registry-mirrors",
     type: "strings",

@@ -76,9 +76,10 @@ export function parseMountpoint(method: string, value: unknown): string {
   return `/${parts.join("/")}`;
 }
 
-/** What can be a volume's name here: the same as for local ones, as names become parts of paths. */
+/** A plugin may have names with slashes in them ("pool/volume"), but none that would lead somewhere as a path. */
 function isVolumeName(name: string): boolean {
-  return name.length <= 255 && /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name);
+  if (name === "" || Buffer.byteLength(name) > 255 || /\p{Cc}/u.test(name)) return false;
+  return name.split("/").every((part) => part !== "" && part !== "." && part !== "..");
 }
 
 /** One volume of Get or List. @throws System naming what cannot be used */

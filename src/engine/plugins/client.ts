@@ -107,7 +107,8 @@ export class PluginClient {
     const limit = method.endsWith(".List") ? maxListBytes : maxAnswerBytes;
     try {
       const tls = address.kind === "tcp" && address.tls !== undefined ? await readTls(address.tls, address.host) : {};
-      return await exchange({ method, body, timeoutMs, address, tls, limit, signal });
+      const { connectMs } = this.#deps.timing;
+      return await exchange({ method, body, timeoutMs, connectMs, address, tls, limit, signal });
     } catch (error) {
       if (isEngineError(error)) throw error;
       // Certificates and keys that are none make the request itself throw.
@@ -140,6 +141,7 @@ interface Exchange {
   readonly method: string;
   readonly body: unknown;
   readonly timeoutMs: number;
+  readonly connectMs: number;
   readonly address: PluginAddress;
   /** Empty where there is none. */
   readonly tls: TlsOptions;
@@ -175,6 +177,7 @@ function exchange(what: Exchange): Promise<Outcome> {
   // The answer is over, or it failed: nothing that still happens on the connection counts.
   const end = (settle: () => void): void => {
     clearTimeout(timer);
+    clearTimeout(connecting);
     signal.removeEventListener("abort", abort);
     settle();
     call.destroy();
@@ -191,7 +194,11 @@ function exchange(what: Exchange): Promise<Outcome> {
     () => failed("System", `${method}: the plugin has not answered within ${Math.ceil(what.timeoutMs / 1000)} s`),
     what.timeoutMs,
   );
-  timer.unref();
+  const connecting = setTimeout(
+    () => broken(Object.assign(new Error("connect timed out"), { code: "ETIMEDOUT" })),
+    what.connectMs,
+  );
+  call.on("socket", (socket) => socket.once("connect", () => clearTimeout(connecting)));
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   call.on("error", broken);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -35,6 +36,12 @@ class World implements AsyncDisposable {
     await plugin.listen(where);
     this.#running.push(plugin);
     return plugin;
+  }
+
+  async serveOnPort(options: Partial<VolumePluginOptions>): Promise<{ readonly port: number }> {
+    const plugin = new VolumePlugin({ directory: join(this.dir, "volumes"), ...options });
+    this.#running.push(plugin);
+    return { port: await plugin.listen(0) };
   }
 
   /** A plugin p at its socket. */
@@ -267,6 +274,43 @@ test("tcp addresses are reached, with the host that they name", async () => {
   assert.equal(plugin.calls[0]?.headers.host, `localhost:${port}`);
 });
 
+test("TLS is verified where TLSConfig is there, and the client shows its certificate", async () => {
+  await using world = new World();
+  const file = (name: string) => join(world.dir, name);
+  for (const name of ["server", "client"]) {
+    const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", file(`${name}.key`)];
+    const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
+    execFileSync("openssl", ["req", "-x509", "-days", "2", ...key, ...subject, "-out", file(`${name}.pem`)], {
+      stdio: "ignore",
+    });
+  }
+  const read = (name: string) => readFileSync(file(name));
+  const tls = { key: read("server.key"), cert: read("server.pem"), ca: read("client.pem"), requestCert: true };
+  const { port } = await world.serveOnPort({ tls: { ...tls, rejectUnauthorized: false } });
+  const client = { CertFile: file("client.pem"), KeyFile: file("client.key") };
+  const ask = async (name: string, value: unknown) => {
+    writeFileSync(join(world.specs, name), typeof value === "string" ? value : JSON.stringify(value));
+    return world.plugins.volumeDriver(name.replace(/\..*/, "")).then(
+      () => "activated",
+      (error: unknown) => (error instanceof Error ? error.message : ""),
+    );
+  };
+  const Addr = `https://127.0.0.1:${port}`;
+  assert.equal(await ask("mutual.json", { Addr, TLSConfig: { ...client, CAFile: file("server.pem") } }), "activated");
+  assert.equal(await ask("blind.json", { Addr, TLSConfig: { ...client, InsecureSkipVerify: true } }), "activated");
+  assert.match(await ask("system.json", { Addr, TLSConfig: client }), /^Post "https:.*self-signed certificate/);
+  assert.match(await ask("wrong.json", { Addr, TLSConfig: { CAFile: file("client.pem") } }), /self-signed certificate/);
+  assert.equal(await ask("unverified.spec", Addr), "activated");
+  writeFileSync(file("junk.pem"), "junk");
+  assert.match(
+    await ask("junk.json", {
+      Addr,
+      TLSConfig: { CAFile: file("server.pem"), CertFile: file("junk.pem"), KeyFile: file("junk.pem") },
+    }),
+    /^plugin "junk": /,
+  );
+});
+
 test("what implements no volumes is refused by dockerd's words, and asked again when it was replaced", async () => {
   await using world = new World();
   const network = await world.p({ implements: ["NetworkDriver"] });
@@ -477,6 +521,7 @@ test("volumes of a list that cannot be used are left out and logged; the others 
   const plugin = await world.p();
   const driver = await world.plugins.volumeDriver("p");
   const volumes = [
+    { Name: "../x" },
     { Name: "pool/x" },
     null,
     "x",
@@ -484,9 +529,12 @@ test("volumes of a list that cannot be used are left out and logged; the others 
     { Name: "rel", Mountpoint: "a" },
   ];
   plugin.misbehave("VolumeDriver.List", { kind: "answer", body: { Volumes: volumes } });
-  assert.deepEqual(await driver.list(), [{ name: "ok", mountpoint: "/mnt/ok" }]);
+  assert.deepEqual(await driver.list(), [
+    { name: "pool/x", mountpoint: "" },
+    { name: "ok", mountpoint: "/mnt/ok" },
+  ]);
   assert.deepEqual(world.warnings, [
-    'volumes of a plugin are left out {"plugin":"p","volumes":4,"first":"VolumeDriver.List: the plugin\'s answer cannot be used: \\"pool/x\\" is no name for a volume"}',
+    'volumes of a plugin are left out {"plugin":"p","volumes":4,"first":"VolumeDriver.List: the plugin\'s answer cannot be used: \\"../x\\" is no name for a volume"}',
   ]);
   plugin.misbehave("VolumeDriver.List", { kind: "answer", body: { Volumes: null } });
   assert.deepEqual(await driver.list(), []);

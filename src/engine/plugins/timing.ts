@@ -6,6 +6,8 @@ export interface PluginTiming {
   readonly firstPauseMs: number;
   /** No attempt begins later than this after the first one. */
   readonly giveUpMs: number;
+  /** A connection, where the other side is silent. */
+  readonly connectMs: number;
   /** An answer to Plugin.Activate. */
   readonly activateMs: number;
   /** An answer to Create and Mount, which may move data. */
@@ -18,6 +20,7 @@ export interface PluginTiming {
 export const defaultPluginTiming: PluginTiming = {
   firstPauseMs: 1000,
   giveUpMs: 30_000,
+  connectMs: 10_000,
   activateMs: 30_000,
   longMs: 120_000,
   shortMs: 60_000,
