@@ -24,6 +24,8 @@ void fail(int status, const char *format, ...) {
 void fail_errno(const char *what, const char *path) {
   int error = errno;
   bool archives_fault = error == ENAMETOOLONG || error == ELOOP || error == ENOTDIR || error == EMLINK || error == EISDIR;
+  if (error == EROFS) fail(EXIT_READ_ONLY, "%s %s: %s", what, path, strerror(error));
+  if (error == ENOSPC || error == EDQUOT) fail(EXIT_FULL, "%s %s: %s", what, path, strerror(error));
   fail(archives_fault ? EXIT_BAD_ARCHIVE : EXIT_SYSTEM, "%s %s: %s", what, path, strerror(error));
 }
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 // Exit statuses, told apart by the daemon. With EXIT_HANGUP nothing is said: nobody listens any more.
-enum { EXIT_BAD_ARCHIVE = 1, EXIT_LIMIT = 2, EXIT_SYSTEM = 3, EXIT_HANGUP = 4 };
+enum { EXIT_BAD_ARCHIVE = 1, EXIT_LIMIT = 2, EXIT_SYSTEM = 3, EXIT_HANGUP = 4, EXIT_READ_ONLY = 6, EXIT_FULL = 7 };
 
 enum {
   BLOCK = 512,

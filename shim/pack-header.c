@@ -141,5 +141,4 @@ void emit_header(const struct member *member) {
   records_size += member->records_size;
   if (records_size > 0) emit_records();
   finish(block);
-  if (is_sealing()) seal_member(member);
 }

@@ -24,17 +24,17 @@ static uint64_t content_bytes, members;
 
 bool is_sealing(void) { return sealing; }
 
-void seal_bytes(const void *bytes, size_t size) {
+static void seal_bytes(const void *bytes, size_t size) {
   sha256_add(&hash, bytes, size);
   record_bytes(bytes, size);
 }
 
-void seal_block(const unsigned char block[BLOCK]) {
+static void seal_block(const unsigned char block[BLOCK]) {
   sha256_add(&hash, block, BLOCK);
   record_header(block);
 }
 
-uint64_t seal_file(int fd, uint64_t offset, uint64_t length, const char *path) {
+static uint64_t seal_file(int fd, uint64_t offset, uint64_t length, const char *path) {
   static unsigned char buffer[256 << 10];
   for (uint64_t done = 0; done < length;) {
     ssize_t n = pread(fd, buffer, length - done < sizeof buffer ? (size_t)(length - done) : sizeof buffer, (off_t)(offset + done));
@@ -47,6 +47,8 @@ uint64_t seal_file(int fd, uint64_t offset, uint64_t length, const char *path) {
   if (length > 0) record_data(offset, length);
   return length;
 }
+
+static const struct sink seal_sink = {seal_bytes, seal_block, seal_file};
 
 void seal_member(const struct member *member) {
   members++;
@@ -154,6 +156,7 @@ void seal_layer(const char *directory, const char *clamp) {
   int recipe = openat(layer, "recipe", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (recipe < 0) fail_errno("create the recipe in", directory);
   sealing = true;
+  set_sink(&seal_sink);
   clamping = strcmp(clamp, "-") != 0;
   if (clamping) latest = parse_seconds(clamp);
   sha256_begin(&hash);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "pack.h"
@@ -22,33 +21,7 @@ static bool has_prefix(const char *text, const char *prefix) { return strncmp(te
 
 static bool vanished(void) { return errno == ENOENT || errno == ESTALE; }
 
-// Those that gantry-unpack sets; what belongs to overlayfs, to this host's security module or to root's tools stays here.
-static bool is_packed(const char *name) {
-  if (has_prefix(name, "user.")) return !has_prefix(name, "user.overlay.");
-  return strcmp(name, "security.capability") == 0 || strcmp(name, "system.posix_acl_access") == 0 ||
-         strcmp(name, "system.posix_acl_default") == 0;
-}
-
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-// "/proc/self/fd" is not needed: a descriptor of the inode or, for links and nodes, its name in the directory.
-struct target {
-  int fd;
-  int parent;
-  const char *name;
-};
-
-static ssize_t list_xattrs(const struct target *target, char *names, size_t size) {
-  if (target->fd >= 0) return flistxattr(target->fd, names, size);
-  if (fchdir(target->parent) < 0) return -1;
-  return llistxattr(target->name, names, size);
-}
-
-static ssize_t get_xattr(const struct target *target, const char *name, void *value, size_t size) {
-  if (target->fd >= 0) return fgetxattr(target->fd, name, value, size);
-  if (fchdir(target->parent) < 0) return -1;
-  return lgetxattr(target->name, name, value, size);
-}
 
 // What our mounts never use would make this tar wrong: another kernel's defaults may.
 static void refuse_foreign(const char *name) {
@@ -59,29 +32,7 @@ static void refuse_foreign(const char *name) {
     if (strcmp(dot + 1, foreign[i]) == 0) fail(EXIT_SYSTEM, "%s has the attribute %s: the container was mounted with redirect_dir or metacopy", path, name);
 }
 
-// The records of the member's attributes, sorted; their size.
-static size_t read_xattrs(const struct target *target) {
-  static char names[XATTR_SIZE], value[XATTR_SIZE];
-  static char *sorted[XATTR_SIZE / 2];
-  ssize_t size = list_xattrs(target, names, sizeof names);
-  if (size < 0 && (errno == EOPNOTSUPP || vanished())) return 0;
-  if (size < 0) fail(EXIT_SYSTEM, "list the attributes of %s: %s", path, strerror(errno));
-  size_t count = 0, used = 0;
-  for (char *name = names; name < names + size; name += strlen(name) + 1) {
-    refuse_foreign(name);
-    if (is_packed(name)) sorted[count++] = name;
-  }
-  qsort(sorted, count, sizeof *sorted, by_name);
-  for (size_t i = 0; i < count; i++) {
-    ssize_t length = get_xattr(target, sorted[i], value, sizeof value);
-    if (length < 0 && (errno == ENODATA || vanished())) continue;
-    if (length < 0) fail(EXIT_SYSTEM, "read the attribute %s of %s: %s", sorted[i], path, strerror(errno));
-    char key[300];
-    snprintf(key, sizeof key, "SCHILY.xattr.%s", sorted[i]);
-    used += pax_record(records + used, sizeof records - used, path, key, value, (size_t)length);
-  }
-  return used;
-}
+static size_t records_of(const struct target *target) { return read_xattrs(target, path, refuse_foreign, records); }
 
 static bool xattr_is_y(const struct target *target, const char *name) {
   char value[2];
@@ -104,6 +55,7 @@ static void emit_member(char type, const struct stat *st, uint64_t size, const c
   const struct member member = {
       .path = path, .link = link, .type = type, .st = *st, .size = size, .records = records, .records_size = records_size};
   emit_header(&member);
+  if (is_sealing()) seal_member(&member);
 }
 
 // An empty file called `.wh.` and what it hides; in the directory that `path` names, or of the name that `path` ends with.
@@ -141,7 +93,7 @@ static void pack_node(const struct target *target, const struct stat *st) {
     if (length == sizeof link) fail(EXIT_LIMIT, "%s: the link's target is longer than %d bytes", path, PATH_LIMIT - 1);
     link[length] = 0;
   }
-  size_t records_size = read_xattrs(target);
+  size_t records_size = records_of(target);
   const char *first = first_name(st, path);
   if (first != NULL) emit_member('1', st, 0, first, 0);
   else emit_member(type, st, 0, type == '2' ? link : NULL, records_size);
@@ -153,7 +105,7 @@ static void pack_children(int fd, const struct stat *st, bool opaque);
 static void pack_directory(int fd, int parent, const char *name, const struct stat *st) {
   const struct target target = {.fd = fd};
   bool opaque = tree_kind == TREE_LAYER && is_opaque(fd);
-  size_t records_size = read_xattrs(&target);
+  size_t records_size = records_of(&target);
   if (tree_kind == TREE_LAYER && !opaque && records_size == 0 && is_made(parent, name, path, st)) {
     close(fd);
     if (is_sealing()) seal_drop(parent, name, path);
@@ -196,7 +148,7 @@ static void pack_child(int parent, const char *name) {
   } else if (tree_kind == TREE_LAYER && is_made(parent, name, path, &st)) {
     left_out = true; // not the container's
   } else if (S_ISREG(st.st_mode) && target.fd >= 0) {
-    pack_file(target.fd, &st, read_xattrs(&target));
+    pack_file(target.fd, &st, records_of(&target));
   } else if (!S_ISSOCK(st.st_mode) && target.fd < 0) {
     pack_node(&target, &st);
   } else {
@@ -242,7 +194,7 @@ static void pack_children(int fd, const struct stat *st, bool opaque) {
 // even then, so that no change makes an empty tar.
 static void pack_root(int root, const struct stat *st) {
   const struct target target = {.fd = root};
-  size_t records_size = read_xattrs(&target);
+  size_t records_size = records_of(&target);
   if ((st->st_mode & 07777) == 0755 && st->st_uid == 0 && st->st_gid == 0 && records_size == 0) return;
   if (records_size == 0 && is_empty_root(root, st)) return;
   strcpy(path, ".");

@@ -1,9 +1,10 @@
 // gantry-pack: writes tars of layers to stdout. This header is the contract between its files: pack.c (program), pack-out.c
-// (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers),
+// (output), pack-recipe.c (a layer's own tar again), pack-tree.c (a directory tree), pack-header.c (tar headers), pack-xattrs.c,
 // pack-seal.c (a tree that becomes a layer), pack-made.c (what is the engine's own in a root).
 #ifndef GANTRY_PACK_H
 #define GANTRY_PACK_H
 
+#include <stddef.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -17,6 +18,13 @@ enum {
 
 // pack-out.c: stdout, buffered. A reader that hung up ends the program quietly.
 extern uint64_t out_total;
+struct sink {
+  void (*bytes)(const void *bytes, size_t size);
+  void (*block)(const unsigned char block[BLOCK]);
+  uint64_t (*file)(int fd, uint64_t offset, uint64_t length, const char *path);
+};
+// In place of stdout, from now on.
+void set_sink(const struct sink *instead);
 void emit(const void *bytes, size_t size);
 // A header.
 void emit_block(const void *block);
@@ -27,6 +35,17 @@ void flush_out(void);
 
 // pack-recipe.c: the tar of the layer in `directory`.
 void pack_recipe(const char *directory);
+
+// pack-xattrs.c
+// A descriptor of the inode or, with -1, its name in a directory: links and nodes are not opened.
+struct target {
+  int fd;
+  int parent;
+  const char *name;
+};
+ssize_t get_xattr(const struct target *target, const char *name, void *value, size_t size);
+// Writes the records of the member's attributes, sorted, to `to`; their size. `check` (or NULL) sees every name.
+size_t read_xattrs(const struct target *target, const char *path, void (*check)(const char *name), unsigned char to[PAX_LIMIT]);
 
 // pack-tree.c
 enum tree_kind {
@@ -52,10 +71,7 @@ size_t pax_record(unsigned char *to, size_t room, const char *path, const char *
 // pack-seal.c: `directory`/fs becomes a layer; writes its recipe. `clamp`: seconds that no time may be above, or "-".
 void seal_layer(const char *directory, const char *clamp);
 bool is_sealing(void);
-// Instead of output.
-void seal_bytes(const void *bytes, size_t size);
-void seal_block(const unsigned char block[BLOCK]);
-uint64_t seal_file(int fd, uint64_t offset, uint64_t length, const char *path);
+// A member whose header was emitted.
 void seal_member(const struct member *member);
 // Bounds the time that a member will have.
 void seal_time(struct stat *st);

@@ -18,7 +18,9 @@ static const char whiteout_meta_prefix[] = ".wh..wh.";
 static const char opaque_marker[] = ".wh..wh..opq";
 
 uint64_t content_bytes;
-bool leaves_whiteouts;
+enum whiteouts whiteouts;
+bool keeps_types;
+const char *put_in_front = "";
 static uint64_t promised_bytes;
 
 static bool has_prefix(const char *text, const char *prefix) { return strncmp(text, prefix, strlen(prefix)) == 0; }
@@ -35,10 +37,21 @@ static struct timespec time_of(const struct entry *entry) {
 
 // Takes away what is called `name`; true when it was a whiteout, so that a directory in its place has to be opaque.
 static bool clear_way(int parent, const char *name, const char *path) {
-  bool hides = is_whiteout(parent, name);
+  bool hides = whiteouts != WHITEOUTS_ORDINARY && is_whiteout(parent, name);
   remove_tree(parent, name, path);
   forget_parents();
   return hides;
+}
+
+// Text as dockerd's, which calls the directory that is extracted into what the member is not.
+static void keep_type(int parent, const char *name, const struct entry *entry, const char *path) {
+  struct stat st;
+  if (!keeps_types || *name == 0 || fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) return;
+  bool is_directory = S_ISDIR(st.st_mode), becomes_directory = entry->type == '5';
+  if (is_directory == becomes_directory) return;
+  size_t front = strlen(put_in_front);
+  fail(EXIT_SYSTEM, "cannot overwrite %sdirectory \"%s\" with %sdirectory \"/%.*s\"", is_directory ? "" : "non-", path + front,
+       becomes_directory ? "" : "non-", (int)(front == 0 ? 0 : front - 1), put_in_front);
 }
 
 static void write_region(int fd, uint64_t offset, uint64_t length, const char *path) {
@@ -122,7 +135,6 @@ static void make_directory(int parent, const char *name, const struct entry *ent
 // Of what has no descriptor: links and device nodes.
 static void set_metadata(int parent, const char *name, const struct entry *entry, const char *path) {
   if (fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("chown", path);
-  if (entry->type != '2' && fchmodat(parent, name, entry->mode, 0) < 0) fail_errno("chmod", path);
   struct timespec times[2] = {time_of(entry), time_of(entry)};
   if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("set the times of", path);
 }
@@ -144,11 +156,12 @@ static void make_node(int parent, const char *name, const struct entry *entry, c
   mode_t type = entry->type == '3' ? S_IFCHR : entry->type == '4' ? S_IFBLK : S_IFIFO;
   dev_t device = entry->type == '6' ? 0 : makedev(entry->dev_major, entry->dev_minor);
   // A whiteout in another form.
-  if (leaves_whiteouts && type == S_IFCHR && device == 0) return;
-  if (mknodat(parent, name, type | 0600, device) < 0) {
+  if (whiteouts == WHITEOUTS_LEFT_OUT && type == S_IFCHR && device == 0) return;
+  // With its mode at once: a name in a tree that others use may be another's a moment later.
+  if (mknodat(parent, name, type | entry->mode, device) < 0) {
     if (errno != EEXIST) fail_errno("make the device node", path);
     clear_way(parent, name, path);
-    if (mknodat(parent, name, type | 0600, device) < 0) fail_errno("make the device node", path);
+    if (mknodat(parent, name, type | entry->mode, device) < 0) fail_errno("make the device node", path);
   }
   set_metadata(parent, name, entry, path);
 }
@@ -160,7 +173,8 @@ static void make_hard_link(const char *path, const struct entry *entry, const st
   clean_path(entry->link, "link target", limits->depth, target);
   int from = open_parent(target, &name, false);
   struct stat st, old;
-  if (from < 0 || *name == 0 || has_prefix(name, whiteout_prefix) || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+  bool hidden = whiteouts != WHITEOUTS_ORDINARY && has_prefix(name, whiteout_prefix);
+  if (from < 0 || *name == 0 || hidden || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
     fail(EXIT_BAD_ARCHIVE, "%s: a hard link to %s, which is not in the layer", path, target);
   if (S_ISDIR(st.st_mode)) fail(EXIT_BAD_ARCHIVE, "%s: a hard link to the directory %s", path, target);
   char kept[256];
@@ -169,6 +183,7 @@ static void make_hard_link(const char *path, const struct entry *entry, const st
   if (held < 0) fail_errno("open the directory of", target);
 
   int parent = open_parent(path, &name, true);
+  keep_type(parent, name, entry, path);
   if (fstatat(parent, name, &old, AT_SYMLINK_NOFOLLOW) == 0) {
     // Two names of one file, or a member linked to itself.
     if (old.st_dev == st.st_dev && old.st_ino == st.st_ino) {
@@ -211,20 +226,22 @@ static void refuse_whiteout_directories(const char *path) {
 void make_entry(const struct entry *entry, const struct limits *limits) {
   char path[PATH_LIMIT];
   clean_path(entry->path, "path", limits->depth, path);
-  refuse_whiteout_directories(path);
+  bool ordinary = whiteouts == WHITEOUTS_ORDINARY;
+  if (!ordinary) refuse_whiteout_directories(path);
   const char *name;
   if (*path == 0 && entry->type != '5') fail(EXIT_BAD_ARCHIVE, "a member that would replace the root directory");
-  if (entry->type == '1' && !has_prefix(strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1, whiteout_prefix)) {
+  if (entry->type == '1' && (ordinary || !has_prefix(strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1, whiteout_prefix))) {
     make_hard_link(path, entry, limits);
     return;
   }
   int parent = open_parent(path, &name, true);
-  if (has_prefix(name, whiteout_prefix)) {
-    if (!leaves_whiteouts) make_whiteout(parent, name, path);
+  if (!ordinary && has_prefix(name, whiteout_prefix)) {
+    if (whiteouts == WHITEOUTS_MADE) make_whiteout(parent, name, path);
     skip(entry->size);
     skip_padding(entry->size);
     return;
   }
+  keep_type(parent, name, entry, path);
   switch (entry->type) {
     case '0': make_file(parent, name, entry, limits, path); break;
     case '2': make_symlink(parent, name, entry, path); break;

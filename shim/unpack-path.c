@@ -27,7 +27,8 @@ static char real_directory[PATH_LIMIT];
 static enum { UNKNOWN, KNOWN, TOO_LONG } real_state;
 
 static int open_beneath(int from, const char *path, int flags, uint64_t resolve) {
-  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
+  struct open_how how = {.flags = (uint64_t)(flags | O_CLOEXEC), .resolve = resolve | RESOLVE_NO_MAGICLINKS};
+  if (!crosses_mounts) how.resolve |= RESOLVE_NO_XDEV;
   long fd;
   do fd = syscall(SYS_openat2, from, *path == 0 ? "." : path, &how, sizeof how);
   while (fd < 0 && (errno == EINTR || errno == EAGAIN));
@@ -91,12 +92,14 @@ void set_opaque(int parent, const char *name, const char *path) {
 
 // Makes and opens the one directory `name` for a member that lies in it but came without it.
 static int make_directory(int parent, const char *name, const char *path) {
-  bool hides = is_whiteout(parent, name);
+  bool hides = whiteouts != WHITEOUTS_ORDINARY && is_whiteout(parent, name);
   if (hides && unlinkat(parent, name, 0) < 0) fail_errno("remove the whiteout", path);
   if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST) fail_errno("make the directory", path);
-  if (fchmodat(parent, name, 0755, 0) < 0) fail_errno("chmod", path);
+  int fd = open_beneath(parent, name, O_RDONLY | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  if (fd < 0) return -1;
+  if (fchmod(fd, 0755) < 0) fail_errno("chmod", path);
   if (hides) set_opaque(parent, name, path);
-  return open_beneath(parent, name, O_PATH | O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+  return fd;
 }
 
 // Opens `path`, making the components that are missing.
@@ -115,7 +118,7 @@ static int make_path(const char *path) {
       const char *component = prefix + (name - path);
       struct stat st;
       bool missing = fstatat(at, component, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
-      if (!missing && !is_whiteout(at, component)) fail(EXIT_BAD_ARCHIVE, "%s is not a directory, but a member lies in it", prefix);
+      if (!missing && (whiteouts == WHITEOUTS_ORDINARY || !is_whiteout(at, component))) fail(EXIT_BAD_ARCHIVE, "%s is not a directory, but a member lies in it", prefix);
       next = make_directory(at, component, prefix);
     }
     if (next < 0) fail_errno("open the directory", prefix);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,15 +17,27 @@ struct record {
   uint32_t length; // of the path that follows
 };
 
+enum { MEMORY_LIMIT = 32 << 20 };
+
 static FILE *spool;
+static bool in_memory;
+static uint64_t remembered;
 
 void open_times(const char *directory) {
   int fd = open(directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 || (spool = fdopen(fd, "w+")) == NULL) fail_errno("make a temporary file in", directory);
 }
 
+void open_times_in_memory(void) {
+  int fd = memfd_create("times", MFD_CLOEXEC);
+  if (fd < 0 || (spool = fdopen(fd, "w+")) == NULL) fail_errno("make a temporary file", "in memory");
+  in_memory = true;
+}
+
 void remember_times(const char *path, const struct entry *entry) {
   struct record record = {entry->mtime_s, entry->mtime_ns, (uint32_t)strlen(path)};
+  remembered += sizeof record + record.length;
+  if (in_memory && remembered > MEMORY_LIMIT) fail(EXIT_LIMIT, "the archive has too many directories");
   if (fwrite(&record, sizeof record, 1, spool) != 1 || (record.length > 0 && fwrite(path, record.length, 1, spool) != 1))
     fail_errno("write the temporary file for", path);
 }

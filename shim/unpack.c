@@ -114,7 +114,7 @@ int main(int argc, char **argv) {
       .depth = (size_t)parse_decimal(argv[3], "DEPTH"),
   };
   if (into) {
-    leaves_whiteouts = true;
+    whiteouts = WHITEOUTS_LEFT_OUT;
     forced_owner = argc == 7;
     if (forced_owner) forced_uid = (uid_t)parse_decimal(argv[5], "UID"), forced_gid = (gid_t)parse_decimal(argv[6], "GID");
   } else if (argc == 6) {

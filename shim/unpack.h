@@ -122,8 +122,13 @@ bool real_path(int parent, const char *name, char to[PATH_LIMIT]);
 bool is_whiteout(int parent, const char *name);
 void set_opaque(int parent, const char *name, const char *path);
 
-// Members that are named as whiteouts are left out: what is extracted is no layer.
-extern bool leaves_whiteouts;
+// What members that are named as whiteouts mean. What is extracted for a build's ADD is no layer, and lacks them; for cp their
+// names mean nothing.
+extern enum whiteouts { WHITEOUTS_MADE, WHITEOUTS_LEFT_OUT, WHITEOUTS_ORDINARY } whiteouts;
+// An existing directory is not replaced by something else, nor the other way round.
+extern bool keeps_types;
+// The part of every path, with a slash at its end, that was put in front of the member's own; "" for none.
+extern const char *put_in_front;
 // unpack-make.c: makes one member's inode; returns after its data was consumed.
 void make_entry(const struct entry *entry, const struct limits *limits);
 // Bytes in regular files and symbolic links, replaced ones not counted: an image's size as Docker shows it.
@@ -149,6 +154,8 @@ void remove_directories(char *const paths[], size_t count);
 
 // unpack-times.c: directory times are set last, because making children changes them.
 void open_times(const char *directory);
+// The same in memory; so many directories that it would be more than a few MiB are refused.
+void open_times_in_memory(void);
 void remember_times(const char *path, const struct entry *entry);
 void apply_times(void);
 

@@ -3,7 +3,9 @@
 UNPACK_SRC := $(wildcard unpack*.c) $(wildcard layer*.c)
 PACK_SRC := $(wildcard pack*.c) $(wildcard layer*.c)
 COPY_SRC := $(wildcard copy*.c) $(wildcard layer*.c)
-ARCHIVE_SRC := $(wildcard archive*.c) $(wildcard layer*.c)
+# How tars are written and read is what the layers' programs do.
+ARCHIVE_SRC := $(wildcard archive*.c) $(wildcard layer*.c) pack-out.c pack-header.c pack-xattrs.c pack-made.c \
+  $(addprefix unpack-,read.c header.c pax.c sparse.c path.c make.c times.c recipe.c)
 UNPACK_WARN := -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -Wconversion -Wno-sign-conversion
 
 all: build/gantry-unpack build/gantry-pack build/gantry-copy build/gantry-archive
@@ -16,7 +18,7 @@ build/gantry-pack: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(PACK_SRC) && mv $@.new $@
 
-build/gantry-archive: $(ARCHIVE_SRC) archive.h layer.h unpack.mk
+build/gantry-archive: $(ARCHIVE_SRC) archive.h layer.h pack.h unpack.h unpack.mk
 	@mkdir -p $(@D)
 	@echo LINK $@; $(CC) $(SYSTEM) -O2 $(UNPACK_WARN) -fstack-protector-strong -static -s -o $@.new $(ARCHIVE_SRC) && mv $@.new $@
 
@@ -33,7 +35,7 @@ build/gantry-pack-asan: $(PACK_SRC) pack.h layer.h unpack.mk
 	@mkdir -p $(@D)
 	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(PACK_SRC)
 
-build/gantry-archive-asan: $(ARCHIVE_SRC) archive.h layer.h unpack.mk
+build/gantry-archive-asan: $(ARCHIVE_SRC) archive.h layer.h pack.h unpack.h unpack.mk
 	@mkdir -p $(@D)
 	@echo SANITIZE $@; gcc -O1 -g $(UNPACK_WARN) -fsanitize=address,undefined -fno-sanitize-recover=all -o $@ $(ARCHIVE_SRC)
 
