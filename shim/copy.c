@@ -16,7 +16,10 @@
 // gantry-copy exchange: a directory, a second whose content it gets, a third (not there, on the same file system) for its own.
 // gantry-copy size: a directory; prints the bytes of what is in it.
 // gantry-copy mount: a directory, then steps: source, type, flags of mount(2), data ("" for none).  gantry-copy unmount: a directory.
-// Exit: 1 the request cannot be done, 2 a limit, 3 the system failed, 5 a source is not there, 6 the disk is full or a quota used up;
+// gantry-copy quota: "state", directory: prints "ok", or "attributes", "project N", "off": why its trees cannot be limited | "limit",
+//   an empty directory, bytes | "share", an empty directory, another one whose limit it shall share | "release", directory.
+// Exit: 1 the request cannot be done, 2 a limit, 3 the system failed, 5 a source is not there, 6 a file system is read-only,
+// 7 the disk is full or a quota used up;
 // one line on stderr says what.
 
 #include <errno.h>
@@ -126,7 +129,7 @@ static const struct {
 } modes[] = {
     {"apply", apply}, {"digest", digest_sources}, {"list", list},         {"cat", cat},
     {"clone", clone_tree}, {"fill", fill_directory}, {"exchange", exchange}, {"size", print_size},
-    {"mount", mount_volume}, {"unmount", unmount_volume},
+    {"mount", mount_volume}, {"unmount", unmount_volume}, {"quota", quota},
 };
 
 int main(int argc, char **argv) {
@@ -149,5 +152,5 @@ int main(int argc, char **argv) {
     if (fflush(stdout) != 0) fail(EXIT_SYSTEM, "write the answer: %s", strerror(errno));
     return 0;
   }
-  fail(EXIT_SYSTEM, "usage: gantry-copy apply | digest | list | cat | extract UNPACK | clone | fill | exchange | size | mount | unmount < REQUEST");
+  fail(EXIT_SYSTEM, "usage: gantry-copy apply | digest | list | cat | extract UNPACK | clone | fill | exchange | size | mount | unmount | quota < REQUEST");
 }

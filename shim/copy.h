@@ -13,7 +13,7 @@
 #include "layer.h"
 
 // The request's own fault, told apart by the daemon; besides those of layer.h.
-enum { EXIT_NOT_FOUND = 5, EXIT_FULL = 6 };
+enum { EXIT_NOT_FOUND = 5 };
 
 enum { SOURCES_LIMIT = 512 };
 
@@ -132,5 +132,8 @@ void print_size(void);
 // copy-volume.c: mounts of volumes, in the namespace of who asks.
 void mount_volume(void);
 void unmount_volume(void);
+
+// copy-quota.c: limits of directories.
+void quota(void);
 
 #endif

@@ -16,7 +16,7 @@ const kinds: ReadonlyMap<number | undefined, ErrorKind> = new Map([
   [1, "InvalidParameter"],
   [2, "InvalidParameter"],
   [5, "NotFound"],
-  [6, "Unavailable"],
+  [7, "Unavailable"],
 ]);
 
 interface Programs {
