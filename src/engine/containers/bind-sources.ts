@@ -2,30 +2,26 @@
 
 import { mkdir, stat } from "node:fs/promises";
 import { EngineError, messageOf } from "../../base/errors.ts";
-import type { HostConfig } from "../../spec/docker/container.ts";
-import { type HostPath, hostPathsOf, planMounts } from "../runtime/index.ts";
+import { hostPathsOf, type PlannedMount } from "../runtime/index.ts";
 
 /** Complaints about mounts of type bind whose source is not there; Binds make theirs at start. */
-export async function missingSources(hostConfig: HostConfig): Promise<readonly string[]> {
-  const wanted = sourcesOf(hostConfig).filter(({ create }) => !create);
+export async function missingSources(mounts: readonly PlannedMount[]): Promise<readonly string[]> {
+  const own = mounts.filter(({ origin }) => origin !== "VolumesFrom");
+  const wanted = hostPathsOf(own).filter(({ create }) => !create);
   const there = await Promise.all(wanted.map(({ path }) => exists(path)));
   return wanted.filter((_, n) => there[n] !== true).map(({ path }) => missing(path));
 }
 
-/** @throws System a source is missing and not to be made, or cannot be made */
-export async function makeBindSources(hostConfig: HostConfig): Promise<void> {
-  for (const { path, create } of sourcesOf(hostConfig)) {
+/** @throws InvalidParameter a source is missing and not to be made (dockerd: 400); System it cannot be made */
+export async function makeBindSources(mounts: readonly PlannedMount[]): Promise<void> {
+  for (const { path, create } of hostPathsOf(mounts)) {
     if (await exists(path)) continue;
-    if (!create) throw new EngineError("System", missing(path));
+    if (!create) throw new EngineError("InvalidParameter", missing(path));
     await mkdir(path, { recursive: true, mode: 0o755 }).catch((cause: unknown) => {
       const text = `error while creating mount source path '${path}': ${messageOf(cause)}`;
       throw new EngineError("System", text, { cause });
     });
   }
-}
-
-function sourcesOf(hostConfig: HostConfig): readonly HostPath[] {
-  return hostPathsOf(planMounts(hostConfig, true));
 }
 
 function missing(path: string): string {

@@ -71,10 +71,10 @@ export function checkLogs(room: Room): readonly Violation[] {
 /** F18: intents that nobody is carrying out any more: a failure came between, and only the journal knows. */
 export async function checkJournal(room: Room): Promise<readonly Violation[]> {
   const violations: Violation[] = [];
-  for (const { id, kind, subject } of await room.deps.store.load("ops")) {
+  for (const { id, kind, subject, payload } of await room.deps.store.load("ops")) {
     const containerId = subject as ContainerId;
-    // Making and removing networks is network/'s.
-    if (kind === "network") continue;
+    // Those of networks and volumes are their rooms'.
+    if (!["start", "remove", "connection"].includes(kind)) continue;
     const container = room.containers.get(containerId);
     if (room.locks.isLocked(subject) || container?.removing === true || room.discarding.has(containerId)) continue;
     violations.push({
@@ -84,7 +84,7 @@ export async function checkJournal(room: Room): Promise<readonly Violation[]> {
       repair: async () => {
         using _held = await room.locks.lock(subject);
         if (kind === "remove") {
-          await finishRemoval(room, containerId);
+          await finishRemoval(room, containerId, payload);
           return;
         }
         if (kind === "connection" && container !== undefined) await restoreNetworks(room, container, true);

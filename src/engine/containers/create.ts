@@ -17,12 +17,16 @@ import { hostnameOf } from "./hostname.ts";
 import { missingPeers } from "./joins.ts";
 import { mergeConfig, unsupportedOfImage } from "./merge-config.ts";
 import { commandOf, type ContainerRecord, renderContainerRow } from "./model.ts";
+import { planContainerMounts } from "./mount-plan.ts";
 import { mountPointsOf } from "./mount-points.ts";
+import { viewPath } from "./mount-sources.ts";
 import { inventName, nameInUse, parseName } from "./names.ts";
 import { type PlannedNetworking, planNetworking } from "./networking.ts";
+import { type ProvidedMounts, provideMounts } from "./provide-mounts.ts";
 import { pinMode } from "./resolve.ts";
 import type { Room } from "./room.ts";
 import { parseSignal } from "./signals.ts";
+import { parseStorageOpt, sizeUnsupported } from "./storage-opt.ts";
 
 /**
  * @throws InvalidParameter what is wrong with the request: all of it, a line each
@@ -36,6 +40,8 @@ export async function createContainer(
   signal: AbortSignal,
 ): Promise<{ readonly id: ContainerId; readonly warnings: readonly string[] }> {
   const { images, snapshots, store } = room.deps;
+  // Let go of after everything else, an undo too.
+  using held = new DisposableStack();
   await using undo = new AsyncDisposableStack();
   const id = newContainerId();
   const asked = request.config.Image ?? "";
@@ -43,7 +49,7 @@ export async function createContainer(
     throw new EngineError("InvalidParameter", "config cannot be empty in order to create a container");
   if (asked === "") throw noCommand();
   const image = await images.resolve(asked, request.platform);
-  using _held = images.hold(image.id);
+  held.use(images.hold(image.id));
   const filled = fillHostConfig(request.hostConfig, room.deps.config, room.deps.facts, (mode) => pinMode(room, mode));
   const canonical = (network: string): string => room.deps.networks.canonicalName(network);
   const networking = planNetworking(
@@ -54,7 +60,17 @@ export async function createContainer(
   );
   const links = planLinks(room, filled);
   const hostConfig = { ...filled, Links: links.links };
-  const warnings = await validate(room, request, image.config.config ?? {}, hostConfig, networking, links.invalid);
+  const merged = mergeConfig(networking.config, image.config.config ?? {});
+  const planned = planContainerMounts(room, request.hostConfig, merged.Volumes);
+  const warnings = await validate(
+    room,
+    request,
+    image.config.config ?? {},
+    hostConfig,
+    networking,
+    planned,
+    links.invalid,
+  );
   signal.throwIfAborted();
 
   const name = request.name === undefined || request.name === "" ? undefined : parseName(request.name);
@@ -64,22 +80,28 @@ export async function createContainer(
   room.names.set(taken, id);
   undo.defer(() => void room.names.delete(taken));
 
-  const merged = mergeConfig(networking.config, image.config.config ?? {});
   const config: ContainerConfig = { ...merged, Hostname: hostnameOf(id, merged.Hostname, hostConfig) };
-  const record = newRecord(id, taken, image, config, hostConfig, networking.networkingConfig);
   await failpoint("container.create.decided");
-  const layer = await snapshots.prepare(id, image.topLayer);
+  const provided = await provideMounts(room, id, planned.mounts, image, undo, held, signal);
+  const record = newRecord(room, id, taken, image, config, hostConfig, networking.networkingConfig, provided);
+  await failpoint("container.create.provided");
+  const layer = await snapshots.prepare(id, image.topLayer, parseStorageOpt(hostConfig.StorageOpt));
   undo.defer(() => layer.undo());
   await failpoint("container.create.prepared");
   undo.defer(() => rm(room.dataDir(id), { recursive: true, force: true }));
   await mkdir(room.dataDir(id), { recursive: true, mode: 0o710 });
   await failpoint("container.create.directory");
   signal.throwIfAborted();
-  await store.commit([{ insert: "containers", row: renderContainerRow(record) }, ...layer.changes]);
+  await store.commit([
+    ...provided.changes,
+    { insert: "containers", row: renderContainerRow(record) },
+    ...layer.changes,
+  ]);
   undo.move();
   const container = new Container(record);
   room.containers.set(id, container);
   await failpoint("container.create.committed");
+  provided.committed();
   room.announce(container, "create");
   return {
     id,
@@ -114,22 +136,27 @@ async function validate(
   image: ImageConfig,
   hostConfig: HostConfig,
   networking: PlannedNetworking,
+  planned: ReturnType<typeof planContainerMounts>,
   linkComplaints: readonly string[],
 ): Promise<readonly string[]> {
   const { specs, networks, facts, config } = room.deps;
   const merged = mergeConfig(request.config, image);
   // The spec room judges what the client asked for; defaults of ours are not its business.
-  const verdict = specs.validate({ ...request.config, WorkingDir: merged.WorkingDir ?? "" }, request.hostConfig, facts);
+  const judged = { ...request.config, WorkingDir: merged.WorkingDir ?? "", Volumes: merged.Volumes ?? null };
+  const verdict = specs.validate(judged, request.hostConfig, facts);
   const invalid = [
     ...verdict.invalid,
     ...networks.validate(request.config, request.hostConfig, networking.networkingConfig),
     ...networking.invalid,
     ...linkComplaints,
+    ...parseStorageOpt(hostConfig.StorageOpt).errors,
     ...complaints(room, merged, hostConfig),
     ...missingPeers(room, hostConfig),
-    ...(await missingSources(request.hostConfig)),
+    ...planned.invalid,
+    ...(await missingSources(planned.mounts)),
   ];
   if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));
+  await requireLimits(room, hostConfig);
   const unsupported = [...verdict.unsupported, ...unsupportedOfImage(request.config, image)];
   if (hostConfig.Init === true && config.initPath === undefined)
     unsupported.push("HostConfig.Init (no init program is installed)");
@@ -138,6 +165,13 @@ async function validate(
     throw new EngineError("NotImplemented", `${unsupported.join(", ")} ${verb} not supported yet`);
   }
   return [...verdict.warnings, ...networking.warnings, ...discarded(hostConfig)];
+}
+
+/** @throws NotImplemented a size is asked for, and the file system cannot keep it */
+async function requireLimits(room: Room, { StorageOpt }: HostConfig): Promise<void> {
+  if (!parseStorageOpt(StorageOpt).isSized) return;
+  const reason = await room.deps.snapshots.limitsUnsupported();
+  if (reason !== undefined) throw new EngineError("NotImplemented", sizeUnsupported(reason));
 }
 
 function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig): readonly string[] {
@@ -159,12 +193,14 @@ function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig)
 }
 
 function newRecord(
+  room: Room,
   id: ContainerId,
   name: string,
   image: ResolvedImage,
   config: ContainerConfig,
   hostConfig: HostConfig,
   networkingConfig: NetworkingConfig,
+  { mounts, volumes }: ProvidedMounts,
 ): ContainerRecord {
   return {
     id,
@@ -174,7 +210,11 @@ function newRecord(
     config,
     hostConfig,
     networkingConfig,
-    mounts: mountPointsOf(hostConfig),
+    mounts: mountPointsOf(mounts, {
+      volume: (volume) => volumes.get(volume)?.mountpoint ?? "",
+      image: (index) => viewPath(room, id, index),
+    }),
+    plannedMounts: mounts,
     ...commandOf(config),
     state: {
       status: "created",

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { HostFacts } from "../runtime/index.ts";
+import type { HostConfig } from "../../spec/docker/container.ts";
+import { type HostFacts, planMounts } from "../runtime/index.ts";
 import { fillHostConfig } from "./host-config.ts";
 import { mountPointsOf } from "./mount-points.ts";
 import { renderConfig, renderHostConfig } from "./render-config.ts";
@@ -80,14 +81,66 @@ test("inspect's lists are null where the client sent none, and stay empty where 
   ]);
 });
 
+const shown = (hostConfig: HostConfig, volumes = {}): ReturnType<typeof mountPointsOf> => {
+  const { mounts } = planMounts({ hostConfig, volumes, recursiveReadOnly: true });
+  const local = mounts.map((mount) =>
+    mount.kind === "volume" && mount.driver === "" ? { ...mount, driver: "local" } : mount,
+  );
+  return mountPointsOf(local, { volume: (name) => `/volumes/${name}/_data`, image: (index) => `/views/${index}` });
+};
+
+test("volumes and images are shown as dockerd shows them: a local volume that was asked for is shared", () => {
+  const volume = (Destination: string, Mode: string, more = {}): object => ({
+    Type: "volume",
+    Name: "data",
+    Source: "/volumes/data/_data",
+    Destination,
+    Driver: "local",
+    Mode,
+    RW: true,
+    Propagation: "",
+    ...more,
+  });
+  assert.deepEqual(
+    shown(
+      {
+        Binds: ["data:/a", "data:/b:ro,nocopy"],
+        Mounts: [
+          { Type: "volume", Source: "data", Target: "/c", ReadOnly: true },
+          { Type: "volume", Source: "data", Target: "/d", VolumeOptions: { DriverConfig: { Name: "nfs" } } },
+          { Type: "image", Source: "tools", Target: "/e" },
+        ],
+      },
+      { "/f": {} },
+    ),
+    [
+      volume("/a", "z"),
+      volume("/b", "ro,nocopy", { RW: false }),
+      volume("/c", "z", { RW: false }),
+      volume("/d", "", { Driver: "nfs" }),
+      {
+        Type: "image",
+        Name: "tools",
+        Source: "/views/4",
+        Destination: "/e",
+        Mode: "",
+        RW: false,
+        Propagation: "rprivate",
+      },
+      volume("/f", "", { Name: "", Source: "/volumes//_data" }),
+    ],
+  );
+});
+
 test("binds and mounts become mount points, by destination", () => {
   assert.deepEqual(
-    mountPointsOf({
+    shown({
       Binds: ["/tmp:/x:ro,rslave", "/etc/:/b"],
       Mounts: [
         { Type: "tmpfs", Target: "/t" },
         { Type: "bind", Source: "/srv", Target: "/a", ReadOnly: true },
       ],
+      Tmpfs: { "/nowhere": "" },
     }),
     [
       { Type: "bind", Source: "/srv", Destination: "/a", Mode: "", RW: false, Propagation: "rprivate" },

@@ -16,6 +16,7 @@ import { inspectContainer } from "./inspect.ts";
 import { listContainers } from "./list.ts";
 import { readContainerLogs } from "./logs.ts";
 import type { ContainerRecord } from "./model.ts";
+import { mountedImagesOf } from "./mount-plan.ts";
 import { pauseContainer, unpauseContainer } from "./pause.ts";
 import { pruneContainers } from "./prune.ts";
 import { removeContainer } from "./remove.ts";
@@ -99,7 +100,7 @@ export function createContainers(deps: ContainersDeps): Containers {
     commit: (id, request, signal) => commitContainer(room, id, request, signal),
     containersOf: (image: Digest) =>
       [...room.containers.values()]
-        .filter(({ record }) => record.imageId === image)
+        .filter(({ record }) => record.imageId === image || mountedImagesOf(record).includes(image))
         .map(({ record }) => ({ id: record.id, running: isActive(record.state.status) })),
     usersOf: (volume) =>
       [...room.containers.values()]

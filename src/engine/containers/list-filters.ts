@@ -111,9 +111,9 @@ async function parseOne(key: string, values: readonly string[], context: FilterC
       return ({ mounts }) =>
         mounts.some(
           (mount) =>
-            values.includes(mount.Source ?? "") ||
             values.includes(mount.Destination ?? "") ||
-            values.includes(mount.Name ?? ""),
+            // The host's path of what has a name is nobody's business.
+            values.includes(mount.Name || (mount.Source ?? "")),
         );
     case "network":
       return (record) =>

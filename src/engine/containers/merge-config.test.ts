@@ -58,9 +58,15 @@ test("command and entry point follow dockerd's rules", () => {
   }
 });
 
+test("volumes of the request and of the image are joined", () => {
+  const own = { Image: "x", Volumes: { "/own": {} } };
+  assert.deepEqual(mergeConfig(own, { Volumes: { "/data": {} } }).Volumes, { "/data": {}, "/own": {} });
+  assert.deepEqual(mergeConfig(own, {}).Volumes, { "/own": {} });
+});
+
 test("what the image wants and the engine cannot do is named, unless the request does without", () => {
   const rich: ImageConfig = { Volumes: { "/data": {} }, Healthcheck: { Test: ["CMD", "true"] } };
-  assert.deepEqual(unsupportedOfImage({}, rich), ["the image's Config.Volumes", "the image's Config.Healthcheck"]);
-  assert.deepEqual(unsupportedOfImage({ Healthcheck: { Test: ["NONE"] } }, rich), ["the image's Config.Volumes"]);
+  assert.deepEqual(unsupportedOfImage({}, rich), ["the image's Config.Healthcheck"]);
+  assert.deepEqual(unsupportedOfImage({ Healthcheck: { Test: ["NONE"] } }, rich), []);
   assert.deepEqual(unsupportedOfImage({}, image), []);
 });

@@ -10,7 +10,8 @@ export function mergeConfig(request: ContainerConfig, image: ImageConfig): Conta
   if (!request.User) merged.User = image.User ?? "";
   const ports = { ...image.ExposedPorts, ...request.ExposedPorts };
   if (Object.keys(ports).length > 0) merged.ExposedPorts = ports;
-  if (Object.keys(request.Volumes ?? {}).length === 0) merged.Volumes = image.Volumes ?? null;
+  const volumes = { ...image.Volumes, ...request.Volumes };
+  merged.Volumes = Object.keys(volumes).length > 0 ? volumes : null;
   merged.Env = mergeEnvironment(request.Env ?? [], image.Env ?? []);
   merged.Labels = { ...image.Labels, ...request.Labels };
   if (isEmpty(request.Entrypoint)) {
@@ -45,7 +46,6 @@ function isEmpty(list: readonly unknown[] | null | undefined): boolean {
 /** What the image asks of its containers and the engine cannot do yet, unless the request says to do without. */
 export function unsupportedOfImage(request: ContainerConfig, image: ImageConfig): readonly string[] {
   const names: string[] = [];
-  if (Object.keys(image.Volumes ?? {}).length > 0) names.push("the image's Config.Volumes");
   const check = image.Healthcheck?.Test?.[0];
   if (check !== undefined && check !== "NONE" && check !== "" && request.Healthcheck?.Test?.[0] !== "NONE") {
     names.push("the image's Config.Healthcheck");

@@ -6,7 +6,7 @@ import { type ContainerId, parseContainerId } from "../../base/ids.ts";
 import { type Digest, parseDigest } from "../../base/digest.ts";
 import { zeroTime } from "../../base/time.ts";
 import type { ContainerConfig, HostConfig, MountPoint, NetworkingConfig } from "../../spec/docker/container.ts";
-import type { ProcessIdentity } from "../runtime/index.ts";
+import type { PlannedMount, ProcessIdentity } from "../runtime/index.ts";
 import type { Change, Tables } from "../store/index.ts";
 import type { Status } from "./state.ts";
 
@@ -39,7 +39,10 @@ export interface ContainerRecord {
   /** With the engine's defaults filled in. */
   readonly hostConfig: HostConfig;
   readonly networkingConfig: NetworkingConfig;
+  /** As inspect shows them. */
   readonly mounts: readonly MountPoint[];
+  /** As they were decided at create; records of daemons that had no volumes have none. */
+  readonly plannedMounts?: readonly PlannedMount[];
   readonly path: string;
   readonly args: readonly string[];
   readonly state: TaskState;

@@ -1,4 +1,4 @@
-// POST /containers/prune: removes what does not run and fits the filters.
+// POST /containers/prune: removes what does not run and fits the filters; volumes stay, as in dockerd.
 
 import { isEngineError } from "../../base/errors.ts";
 import type { Filters } from "../api/ports.ts";
@@ -22,7 +22,7 @@ export async function pruneContainers(
   for (const { id } of doomed) {
     try {
       const { writableBytes } = await room.deps.snapshots.usage(id);
-      await removeContainer(room, id, { force: false });
+      await removeContainer(room, id, { force: false, volumes: false });
       deleted.push(id);
       bytes += writableBytes;
     } catch (error) {

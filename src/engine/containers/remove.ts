@@ -9,6 +9,7 @@ import { removeSmallTree } from "../kernel/small-tree.ts";
 import { cleanRuntime } from "./clean-runtime.ts";
 import type { Container } from "./container.ts";
 import { forgetExecs } from "./exec-end.ts";
+import { anonymousVolumesOf, layerKeysOf } from "./mount-plan.ts";
 import type { Room } from "./room.ts";
 import { isActive } from "./state.ts";
 
@@ -19,12 +20,13 @@ const shimTimeoutMs = 60_000;
 const startPatienceMs = 10_000;
 
 /**
+ * @param options volumes: anonymous volumes go too, as they always do with AutoRemove; those that others use stay
  * @throws Conflict running and not forced, or being removed already
  */
 export async function removeContainer(
   room: Room,
   id: ContainerId,
-  options: { readonly force: boolean },
+  options: { readonly force: boolean; readonly volumes: boolean },
 ): Promise<void> {
   const container = room.get(id);
   const { name } = container.record;
@@ -42,7 +44,7 @@ export async function removeContainer(
   }
   try {
     await endTask(room, container);
-    await destroy(room, container);
+    await destroy(room, container, options.volumes || container.record.hostConfig.AutoRemove === true);
   } catch (error) {
     container.removing = false;
     throw error;
@@ -71,7 +73,7 @@ export async function removeAfterwards(room: Room, container: Container): Promis
   if (container.removing) return;
   container.removing = true;
   try {
-    await destroy(room, container);
+    await destroy(room, container, true);
   } catch (error) {
     container.removing = false;
     room.deps.logger.error("automatic removal failed", { container: container.id, error: messageOf(error) });
@@ -79,17 +81,19 @@ export async function removeAfterwards(room: Room, container: Container): Promis
 }
 
 /** The container has no process any more, and nobody can start it: `removing` is set. */
-async function destroy(room: Room, container: Container): Promise<void> {
-  const { store, snapshots, networks } = room.deps;
+async function destroy(room: Room, container: Container, withVolumes: boolean): Promise<void> {
+  const { store, snapshots, networks, volumes } = room.deps;
   const { id, name } = container.record;
+  const doomed = withVolumes ? anonymousVolumesOf(container.record) : [];
   await shimGone(container);
   await failpoint("container.remove.ended");
-  const layer = snapshots.removal(id);
+  const layers = layerKeysOf(container.record).map((key) => snapshots.removal(key));
+  const payload = renderPayload(doomed);
   await store.commit(
     [
-      { put: "ops", row: { id: removeOp(id), kind: "remove", subject: id, step: 0, payload: "" } },
+      { put: "ops", row: { id: removeOp(id), kind: "remove", subject: id, step: 0, payload } },
       { delete: "containers", key: id },
-      ...layer.changes,
+      ...layers.flatMap(({ changes }) => changes),
       ...networks.release(id),
     ],
     { freesSpace: true },
@@ -100,7 +104,11 @@ async function destroy(room: Room, container: Container): Promise<void> {
   forgetExecs(room, container);
   try {
     await failpoint("container.remove.committed");
-    await Promise.all([layer.discard(), removeDirectories(room, id)]);
+    await Promise.all([
+      ...layers.map((layer) => layer.discard()),
+      removeDirectories(room, id),
+      doomed.length > 0 ? volumes.removeAnonymous(doomed) : undefined,
+    ]);
     await failpoint("container.remove.discarded");
     room.settle(removeOp(id), id);
   } catch (error) {
@@ -136,13 +144,27 @@ async function shimGone(container: Container): Promise<void> {
   }
 }
 
+/** The anonymous volumes that go with a container, in the journal's row of its removal; "" where none do. */
+function renderPayload(volumes: readonly string[]): string {
+  return volumes.length > 0 ? JSON.stringify({ volumes }) : "";
+}
+
+function parsePayload(payload: string): readonly string[] {
+  return payload === "" ? [] : (JSON.parse(payload) as { readonly volumes: readonly string[] }).volumes;
+}
+
 /** A removal that was cut off after its commit, to its end. */
-export async function finishRemoval(room: Room, id: ContainerId): Promise<void> {
-  const { snapshots, store } = room.deps;
+export async function finishRemoval(room: Room, id: ContainerId, payload: string): Promise<void> {
+  const { snapshots, store, volumes } = room.deps;
   await cleanRuntime(room, { id, hostConfig: {} });
   const layer = snapshots.removal(id);
   if (layer.changes.length > 0) await store.commit(layer.changes, { freesSpace: true });
-  await Promise.all([layer.discard(), removeDirectories(room, id)]);
+  const doomed = parsePayload(payload);
+  await Promise.all([
+    layer.discard(),
+    removeDirectories(room, id),
+    doomed.length > 0 ? volumes.removeAnonymous(doomed) : undefined,
+  ]);
   await store.commit([{ delete: "ops", key: removeOp(id) }], { freesSpace: true });
 }
 

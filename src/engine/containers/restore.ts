@@ -23,6 +23,7 @@ import { readExitFile } from "./exit-file.ts";
 import { finishTask, recordExit, watchTask } from "./exit.ts";
 import { lostExit } from "./lost-exit.ts";
 import { type ContainerRecord, parseContainerRow } from "./model.ts";
+import { unmountVolumes } from "./mount-sources.ts";
 import { finishRemoval, removeAfterwards } from "./remove.ts";
 import { restoreNetworks } from "./restore-networks.ts";
 import { networkRequest } from "./network-request.ts";
@@ -72,8 +73,8 @@ export async function restoreContainers(room: Room): Promise<void> {
     }
   });
   await failpoint("container.restore.adopted");
-  const removed = ops.filter(({ kind }) => kind === "remove").map(({ subject }) => subject as ContainerId);
-  for (const id of removed) await finishRemoval(room, id);
+  const removed = ops.filter(({ kind }) => kind === "remove");
+  for (const { subject, payload } of removed) await finishRemoval(room, subject as ContainerId, payload);
   await settleOps(room, [
     ...[...started].map((subject) => startOp(subject as ContainerId)),
     ...changes.filter(({ subject }) => !unfinished.has(subject)).map(({ id }) => id),
@@ -201,6 +202,7 @@ async function restoreExecs(
 async function bury(room: Room, container: Container): Promise<void> {
   const { record } = container;
   await cleanRuntime(room, record);
+  await unmountVolumes(room, record);
   room.elementsLost = true;
   await recordExit(room, container, (await readExitFile(room.exitFile(record.id))) ?? lostExit(room, record));
 }
@@ -211,6 +213,7 @@ async function bury(room: Room, container: Container): Promise<void> {
  */
 async function rollBack(room: Room, container: Container): Promise<void> {
   await cleanRuntime(room, container.record);
+  await unmountVolumes(room, container.record);
   room.elementsLost = true;
   // An earlier run's record is deleted before the intent is written.
   const exit = await readExitFile(room.exitFile(container.id));

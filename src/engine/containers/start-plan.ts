@@ -5,23 +5,31 @@ import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { cgroupDirectories } from "../kernel/cgroups.ts";
 import type { NetworkRequest } from "../network/index.ts";
-import { parseLogRotation, type ResolvedUser, type ShimOptions, type SpecInput } from "../runtime/index.ts";
-import type { ShimLog, ShimNetwork } from "../runtime/shim.ts";
+import {
+  parseLogRotation,
+  type PlannedMount,
+  type ResolvedUser,
+  type ShimOptions,
+  type SpecInput,
+} from "../runtime/index.ts";
+import type { ShimLog, ShimNetwork, ShimView } from "../runtime/shim.ts";
 import type { OverlayDirs } from "../snapshots/index.ts";
 import { shmPathOf } from "./shm.ts";
 import { makeBindSources } from "./bind-sources.ts";
 import { linkEnvironment, requireLinks } from "./container-links.ts";
 import { joinsOf } from "./joins.ts";
 import type { ContainerRecord } from "./model.ts";
+import { mountsOf } from "./mount-plan.ts";
 import { type FilePaths, filePaths } from "./network-files.ts";
 import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
 
 export interface StartPlan {
   readonly dirs: OverlayDirs;
+  readonly mounts: readonly PlannedMount[];
   readonly network: NetworkRequest;
-  /** All of it but the user, who is looked up while other things are going on. */
-  readonly specInput: Omit<SpecInput, "user">;
+  /** All of it but the user, who is looked up while other things are going on, and the mounts. */
+  readonly specInput: Omit<SpecInput, "user" | "mounts">;
   /** Files to write; undefined where another container's are used. */
   readonly ownFiles: FilePaths | undefined;
 }
@@ -34,6 +42,7 @@ export function planStart(room: Room, record: ContainerRecord): StartPlan {
   const { snapshots, facts, config } = room.deps;
   const { id, hostConfig } = record;
   const dirs = snapshots.dirs(id);
+  const mounts = mountsOf(record);
   const { network: peer, pid: pidPeer, ipc: ipcPeer } = joinsOf(room, hostConfig);
   // dockerd: who joins another's network has its names too.
   const named =
@@ -72,30 +81,39 @@ export function planStart(room: Room, record: ContainerRecord): StartPlan {
     facts,
     runtimeTakesBpf: runtime.isCrun,
   };
-  return { dirs, network, specInput, ownFiles: peer === undefined ? files : undefined };
+  return { dirs, mounts, network, specInput, ownFiles: peer === undefined ? files : undefined };
 }
 
 /**
  * Looks the user up in the container's files, and makes the sources of binds.
  *
- * @throws System the user is not there, or a source is missing; dockerd answers 500 for it at start
+ * @throws System           the user is not there; dockerd answers 500 for it at start
+ * @throws InvalidParameter a source is missing that is not to be made
  */
-export async function prepareHost(room: Room, record: ContainerRecord, dirs: OverlayDirs): Promise<ResolvedUser> {
+export async function prepareHost(
+  room: Room,
+  record: ContainerRecord,
+  { dirs, mounts }: Pick<StartPlan, "dirs" | "mounts">,
+): Promise<ResolvedUser> {
   const { User = "" } = record.config;
   const roots = [dirs.upper, ...dirs.lower];
-  try {
-    const [user] = await Promise.all([
-      room.deps.specs.resolveUser(User, record.hostConfig.GroupAdd ?? [], roots),
-      makeBindSources(record.hostConfig),
-    ]);
-    return user;
-  } catch (error) {
-    throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
-  }
+  const resolving = room.deps.specs
+    .resolveUser(User, record.hostConfig.GroupAdd ?? [], roots)
+    .catch((error: unknown): never => {
+      throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
+    });
+  const [user] = await Promise.all([resolving, makeBindSources(mounts)]);
+  return user;
 }
 
 /** What the shim is told. */
-export function planShim(room: Room, record: ContainerRecord, plan: StartPlan, network: ShimNetwork): ShimOptions {
+export function planShim(
+  room: Room,
+  record: ContainerRecord,
+  plan: StartPlan,
+  network: ShimNetwork,
+  views: readonly ShimView[],
+): ShimOptions {
   const { id, config, hostConfig } = record;
   const runtime = runtimeOf(room, record);
   const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
@@ -104,6 +122,7 @@ export function planShim(room: Room, record: ContainerRecord, plan: StartPlan, n
     runDir: room.runDir(id),
     exitFile: room.exitFile(id),
     rootfs: { ...plan.dirs, readonly: false },
+    ...(views.length > 0 ? { views } : {}),
     network,
     runtime: {
       path: runtime.path,

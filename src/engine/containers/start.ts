@@ -1,6 +1,7 @@
 // POST /containers/{id}/start, and every later start by the restart policy. Read → decide → act, with undo:
 //
-//   intent and addresses (one commit) ∥ hosts, hostname, resolv.conf ∥ bundle ∥ shim's fork
+//   intent and addresses (one commit) → volumes are mounted, where there are any; without them at the same time as
+//   hosts, hostname, resolv.conf ∥ bundle ∥ shim's fork
 //   → waiting clients are connected → the shim runs the process → result (one commit) → events
 //
 // A start that fails leaves nothing but the reason in the record. A daemon that dies in between is picked up by restore.ts:
@@ -19,6 +20,8 @@ import { cleanRuntime } from "./clean-runtime.ts";
 import type { Container } from "./container.ts";
 import { watchTask } from "./exit.ts";
 import type { ContainerRecord } from "./model.ts";
+import { isVolume } from "./mount-plan.ts";
+import { type MountSources, mountSources, unmountVolumes } from "./mount-sources.ts";
 import { announceNetworks } from "./network-events.ts";
 import { withLinkedFiles, writeNetworkFiles } from "./network-files.ts";
 import { recordFact } from "./record-fact.ts";
@@ -65,23 +68,28 @@ export async function launch(
 ): Promise<void> {
   // The last run's shim may still be deleting its cgroups, under the names that this run will use.
   await container.cleared;
-  let shim: Shim | undefined;
+  const begun: Begun = { shim: undefined, sources: undefined };
   try {
     const plan = planStart(room, record);
     const connection = await withLinkedFiles(room, record.id, () => room.deps.networks.connect(plan.network));
-    shim = await prepare(room, record, plan, connection, (spawned) => {
-      shim = spawned;
-    });
+    const shim = await prepare(room, record, plan, connection, begun);
     signal?.throwIfAborted();
     await connectClients(room, container, shim);
     await failpoint("container.start.attached");
     await run(room, container, record, shim);
   } catch (error) {
-    await undoStart(room, container, record, shim, error);
+    await undoStart(room, container, record, begun, error);
     throw error;
   }
   announceNetworks(room, container, "connect");
   room.announce(container, "start");
+}
+
+/** What a start that fails has to end. */
+interface Begun {
+  shim: Shim | undefined;
+  /** Volumes are mounted. */
+  sources: MountSources | undefined;
 }
 
 /** Everything up to a shim that waits to be told to run; what does not depend on each other goes on at once. */
@@ -90,7 +98,7 @@ async function prepare(
   record: ContainerRecord,
   plan: StartPlan,
   connection: Connection,
-  onSpawned: (shim: Shim) => void,
+  begun: Begun,
 ): Promise<Shim> {
   const { shims, specs } = room.deps;
   const { id } = record;
@@ -105,23 +113,29 @@ async function prepare(
     await room.commitRows([{ put: "ops", row }, ...connection.changes]);
     await failpoint("container.start.intended");
   };
+  const hasVolumes = plan.mounts.some(isVolume);
+  // A daemon that dies from here on knows at its next start what it has asked drivers for.
+  if (hasVolumes) await intent();
+  const { mounts, views } = await mountSources(room, id, plan.mounts);
+  begun.sources = { mounts, views };
+  await failpoint("container.start.volumes");
   const bundle = async (): Promise<void> => {
     const [user] = await Promise.all([
-      prepareHost(room, record, plan.dirs),
+      prepareHost(room, record, plan),
       plan.ownFiles === undefined ? undefined : writeNetworkFiles(room, plan.network, plan.ownFiles),
     ]);
-    const spec = specs.buildSpec({ ...plan.specInput, user });
+    const spec = specs.buildSpec({ ...plan.specInput, mounts, user });
     writeFileSync(join(room.runDir(id), "config.json"), renderSpec(spec), { mode: 0o600 });
     await failpoint("container.start.bundled");
   };
   const spawn = async (): Promise<Shim> => {
-    const shim = await shims.spawn(planShim(room, record, plan, connection.network));
-    onSpawned(shim);
+    const shim = await shims.spawn(planShim(room, record, plan, connection.network, views));
+    begun.shim = shim;
     await failpoint("container.start.spawned");
     return shim;
   };
   // The others work here and in another thread: the shim's own work, in another process, begins first.
-  const [spawned, intended, bundled] = await Promise.allSettled([spawn(), intent(), bundle()]);
+  const [spawned, intended, bundled] = await Promise.allSettled([spawn(), hasVolumes ? undefined : intent(), bundle()]);
   for (const outcome of [intended, bundled]) if (outcome.status === "rejected") throw outcome.reason;
   if (spawned.status === "rejected") throw spawned.reason;
   return spawned.value;
@@ -170,7 +184,7 @@ async function undoStart(
   room: Room,
   container: Container,
   record: ContainerRecord,
-  shim: Shim | undefined,
+  { shim, sources }: Begun,
   error: unknown,
 ): Promise<void> {
   const { networks, logger } = room.deps;
@@ -187,6 +201,7 @@ async function undoStart(
   await cleanRuntime(room, record).catch((failure: unknown) =>
     logger.error("what is left of a start could not be deleted", { container: record.id, error: messageOf(failure) }),
   );
+  if (sources !== undefined) await unmountVolumes(room, record);
   const failed: ContainerRecord = {
     ...record,
     state: {

@@ -9,6 +9,7 @@ import type { Shim } from "../runtime/index.ts";
 import type { Change } from "../store/index.ts";
 import { cleanRuntime } from "./clean-runtime.ts";
 import { dataDirs, ownCgroups, runDirs, runtimeStates, shmDirs, signalShims } from "./kernel-state.ts";
+import { layerOwner } from "./mount-plan.ts";
 import type { Room } from "./room.ts";
 import { endShim } from "./start.ts";
 
@@ -89,7 +90,8 @@ async function sweepEndpoints(room: Room): Promise<void> {
 async function sweepLayers(room: Room): Promise<void> {
   const { store, snapshots, logger } = room.deps;
   for (const { key } of await store.load("snapshots")) {
-    if (room.containers.has(key as ContainerId) || room.damaged.has(key)) continue;
+    const owner = layerOwner(key);
+    if (room.containers.has(owner) || room.damaged.has(owner)) continue;
     const layer = snapshots.removal(key);
     await store.commit(layer.changes, { freesSpace: true });
     await layer.discard();

@@ -3,10 +3,14 @@
 import type { ContainerId } from "../../base/ids.ts";
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import type { OciProcess, OciSpec } from "../../spec/oci/runtime.ts";
+import type { SourcedMount } from "./planned-mount.ts";
 
 export { createRuntimeSpecs } from "./specs.ts";
 export { renderSpec } from "./spec.ts";
-export { type HostPath, hostPathsOf, planMounts } from "./mounts.ts";
+export { type HostPath, hostPathsOf, type MountPlan, planMounts } from "./mounts.ts";
+export { hasRecursiveReadOnly } from "./kernel-version.ts";
+export type { PlannedImage, PlannedMount, PlannedVolume, SourcedMount } from "./planned-mount.ts";
+export { inheritMounts, parseVolumesFrom } from "./volumes-from.ts";
 export { checkLogConfig, parseLogRotation } from "./log-config.ts";
 export { checkUlimits } from "./rlimits.ts";
 export { runtimeWarnings } from "./runtime-warnings.ts";
@@ -44,6 +48,8 @@ export interface SpecInput {
   readonly id: ContainerId;
   readonly config: ContainerConfig;
   readonly hostConfig: HostConfig;
+  /** What was decided at create, with sources. undefined: the binds and tmpfs of hostConfig. */
+  readonly mounts?: readonly SourcedMount[] | undefined;
   readonly args: readonly string[];
   readonly user: ResolvedUser;
   readonly hostname: string;
@@ -76,7 +82,11 @@ export interface SpecInput {
 
 /** Things worked out of the API's configuration that need no host: all complaints at once, as texts. */
 export interface RuntimeSpecs {
-  /** What is wrong with the request (400), what is not supported yet (501), and what the client should be told (warnings). */
+  /**
+   * What is wrong with the request (400), what is not supported yet (501), and what the client should be told (warnings).
+   *
+   * @param config the client's, with the merged WorkingDir and Volumes
+   */
   validate(
     config: ContainerConfig,
     hostConfig: HostConfig,

@@ -1,10 +1,33 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HostConfig } from "../../spec/docker/container.ts";
-import { hostPathsOf, planMounts } from "./mounts.ts";
+import { hostPathsOf, mountWarnings, planMounts } from "./mounts.ts";
+import { type PlannedMount, renderMount } from "./planned-mount.ts";
+import { inheritMounts, parseVolumesFrom } from "./volumes-from.ts";
 
-const errorsOf = (hostConfig: HostConfig): readonly string[] => planMounts(hostConfig, true).errors;
-const ociOf = (hostConfig: HostConfig): unknown => planMounts(hostConfig, true).mounts.map((mount) => mount.oci);
+type Mount = NonNullable<HostConfig["Mounts"]>[number];
+
+const plan = (hostConfig: HostConfig, recursiveReadOnly = true): ReturnType<typeof planMounts> =>
+  planMounts({ hostConfig, recursiveReadOnly });
+const errorsOf = (hostConfig: HostConfig): readonly string[] => plan(hostConfig).errors;
+const oci = (mount: PlannedMount, recursiveReadOnly = true): ReturnType<typeof renderMount> =>
+  renderMount({ mount, source: mount.kind === "bind" ? mount.source : mount.kind }, recursiveReadOnly);
+const ociOf = (hostConfig: HostConfig): unknown => plan(hostConfig).mounts.map((mount) => oci(mount));
+/** What is mounted where, with its origin. */
+const shape = (mounts: readonly PlannedMount[]): unknown =>
+  mounts.map((mount) => [mount.destination, mount.origin, mount.kind === "volume" ? mount.name : mount.kind]);
+const volume = {
+  kind: "volume",
+  readOnly: false,
+  mode: "",
+  name: "",
+  anonymous: true,
+  driver: "",
+  options: {},
+  labels: {},
+  copy: true,
+  subpath: "",
+} as const;
 
 test("binds become recursive private bind mounts", () => {
   assert.deepEqual(ociOf({ Binds: ["/a:/b", "/c:/d:ro,rslave", "/e/../f/:/g/", "/h:/i:"] }), [
@@ -31,6 +54,14 @@ test("binds that dockerd refuses are refused with its texts", () => {
     "": "invalid volume specification: ''",
     ":/y": "invalid volume specification: ':/y'",
     "/tmp:": "invalid volume specification: '/tmp:'",
+    "/y:ro": "invalid volume specification: '/y:ro'",
+    y: `invalid volume specification: 'y': invalid mount config for type "volume": invalid mount path: 'y' mount path must be absolute`,
+    "/a/../..": `invalid volume specification: '/a/../..': invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+    "xx:/y:rslave": `invalid volume specification: 'xx:/y:rslave': invalid mount config for type "volume": field BindOptions must not be specified`,
+    "xx:/y:nocopy,nocopy": "invalid mode: nocopy,nocopy",
+    "xx:/": `invalid volume specification: 'xx:/': invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+    "../x:/y":
+      'create ../x: "../x" includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path',
     "/tmp:/a/..": `invalid volume specification: '/tmp:/a/..': invalid mount config for type "bind": invalid specification: destination can't be '/'`,
   };
   assert.deepEqual(
@@ -39,19 +70,219 @@ test("binds that dockerd refuses are refused with its texts", () => {
   );
 });
 
-test("volumes are named as not supported yet", () => {
-  const plan = planMounts({ Binds: ["data:/y", "/anonymous"], Mounts: [{ Type: "volume", Target: "/z" }] }, true);
-  assert.deepEqual([plan.mounts, plan.errors], [[], []]);
-  assert.deepEqual(plan.unsupported, [
-    'HostConfig.Binds with a volume ("data:/y")',
-    'HostConfig.Binds with a volume ("/anonymous")',
-    "HostConfig.Mounts of type volume",
+test("volumes of every form", () => {
+  const named = { ...volume, anonymous: false, name: "data" };
+  const hostConfig: HostConfig = {
+    VolumeDriver: "nfs",
+    Binds: ["data:/a:ro,nocopy", "/b/", "/c"],
+    Mounts: [
+      { Type: "volume", Target: "/d" },
+      {
+        Type: "volume",
+        Source: "data",
+        Target: "/e",
+        ReadOnly: true,
+        VolumeOptions: {
+          NoCopy: true,
+          Labels: { x: "y" },
+          DriverConfig: { Name: "local", Options: { type: "tmpfs" } },
+          Subpath: "./in/../side/",
+        },
+      },
+    ],
+  };
+  const volumes = { "/b": {}, "/f/": {}, g: {} };
+  assert.deepEqual(planMounts({ hostConfig, volumes, recursiveReadOnly: true }), {
+    mounts: [
+      {
+        ...named,
+        origin: "Binds",
+        destination: "/a",
+        driver: "nfs",
+        mode: "ro,nocopy",
+        readOnly: true,
+        copy: false,
+      },
+      { ...volume, origin: "Binds", destination: "/b", driver: "nfs" },
+      { ...volume, origin: "Binds", destination: "/c", driver: "nfs" },
+      { ...volume, origin: "Mounts", destination: "/d" },
+      {
+        ...named,
+        origin: "Mounts",
+        destination: "/e",
+        readOnly: true,
+        driver: "local",
+        options: { type: "tmpfs" },
+        labels: { x: "y" },
+        copy: false,
+        subpath: "side",
+      },
+      { ...volume, origin: "Volumes", destination: "/f", driver: "nfs" },
+      { ...volume, origin: "Volumes", destination: "/g", driver: "nfs" },
+    ],
+    errors: [],
+  });
+  assert.deepEqual(oci({ ...named, origin: "Binds", destination: "/a", readOnly: true }), {
+    destination: "/a",
+    type: "bind",
+    source: "volume",
+    options: ["rbind", "rro", "rprivate"],
+  });
+});
+
+test("a volume-driver for all is no business of mounts, and the client is told", () => {
+  const Mounts = [{ Type: "volume", Target: "/d" }] as const;
+  assert.deepEqual(mountWarnings({ VolumeDriver: "nfs", Mounts }), [
+    "WARNING: the container-wide volume-driver configuration is ignored for volumes specified via 'mount'. Use '--mount type=volume,volume-driver=...' instead",
   ]);
+  assert.deepEqual([mountWarnings({ Mounts }), mountWarnings({ VolumeDriver: "nfs" })], [[], []]);
+});
+
+test("volumes that an image names with hostile paths stay in the container, or are refused by name (S16)", () => {
+  const planned = (path: string): unknown => {
+    const { mounts, errors } = planMounts({ hostConfig: {}, volumes: { [path]: {} }, recursiveReadOnly: true });
+    return errors[0] ?? mounts[0]?.destination;
+  };
+  const refused = (reason: string): string => `invalid mount config for type "volume": ${reason}`;
+  const long = "a".repeat(256);
+  const cases: Readonly<Record<string, string>> = {
+    "/../../../etc": "/etc",
+    "../x": "/x",
+    "/a/./b//../c/": "/a/c",
+    "/a:b": "/a:b",
+    "": refused("invalid specification: destination can't be '/'"),
+    "..": refused("invalid specification: destination can't be '/'"),
+    "/": refused("invalid specification: destination can't be '/'"),
+    "/proc/1/root": refused('"/proc/1/root" cannot be mounted because it is inside /proc'),
+    "/x/../proc": refused('"/proc" cannot be mounted because it is inside /proc'),
+    "/x\0y": refused("invalid specification: destination contains a NUL byte"),
+    [`/${long}`]: refused(`invalid mount path: '/${long.slice(1, 60)}…': file name too long`),
+    ["/ab".repeat(1400)]: refused(`invalid mount path: '${"/ab".repeat(20)}…': file name too long`),
+  };
+  assert.deepEqual(Object.fromEntries(Object.keys(cases).map((path) => [path, planned(path)])), cases);
+});
+
+test("what others have is taken over, and gives way to what is asked for; an image's volumes come last", () => {
+  const others = plan({
+    Binds: ["data:/data:ro", "/srv:/srv:rslave", "kept:/kept"],
+    Mounts: [
+      { Type: "tmpfs", Target: "/tmp" },
+      { Type: "image", Source: "tools", Target: "/tools", ImageOptions: { Subpath: "bin" } },
+    ],
+    Tmpfs: { "/own": "" },
+  }).mounts;
+  const inherited = inheritMounts(others, false);
+  const hostConfig: HostConfig = { Binds: ["mine:/data"], Tmpfs: { "/tmp": "" } };
+  const volumes = { "/kept": {}, "/data": {}, "/new": {} };
+  const { mounts, errors } = planMounts({ hostConfig, volumes, inherited, recursiveReadOnly: true });
+  assert.deepEqual(errors, []);
+  assert.deepEqual(shape(mounts), [
+    ["/data", "Binds", "mine"],
+    ["/srv", "VolumesFrom", "bind"],
+    ["/kept", "VolumesFrom", "kept"],
+    ["/tmp", "Tmpfs", "tmpfs"],
+    ["/tools", "VolumesFrom", "image"],
+    ["/new", "Volumes", ""],
+  ]);
+  assert.deepEqual(
+    mounts.filter(({ origin }) => origin === "VolumesFrom").map((mount) => oci(mount).options),
+    [
+      ["rbind", "rslave"],
+      ["rbind", "rprivate"],
+      ["rbind", "rro", "rprivate"],
+    ],
+  );
+  const readOnly = inheritMounts(others, true);
+  assert.deepEqual(
+    readOnly.map((mount) => [mount.readOnly, "copy" in mount && mount.copy]),
+    [
+      [true, false],
+      [true, false],
+      [true, false],
+      [true, false],
+      [true, false],
+    ],
+  );
+  assert.equal(
+    readOnly.some((mount) => mount.kind === "tmpfs" && mount.options.includes("ro")),
+    true,
+  );
+});
+
+test("two containers with one destination: the later one counts", () => {
+  const of = (bind: string): readonly PlannedMount[] => inheritMounts(plan({ Binds: [bind] }).mounts, false);
+  const { mounts } = planMounts({
+    hostConfig: {},
+    inherited: [...of("first:/x"), ...of("second:/x")],
+    recursiveReadOnly: true,
+  });
+  assert.deepEqual(shape(mounts), [["/x", "VolumesFrom", "second"]]);
+});
+
+test("specifications of VolumesFrom", () => {
+  const parsed = (text: string): unknown => {
+    try {
+      return parseVolumesFrom(text);
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  assert.deepEqual(
+    ["db", "db:ro", "db:rw", "db:cached", "", "db:foo", "a:b:c", "db:nocopy", "db:rshared"].map(parsed),
+    [
+      { container: "db", readOnly: false },
+      { container: "db", readOnly: true },
+      { container: "db", readOnly: false },
+      { container: "db", readOnly: false },
+      "volumes-from specification cannot be an empty string",
+      "invalid mode: foo",
+      "invalid mode: b:c",
+      "invalid mode: nocopy",
+      "invalid mode: rshared",
+    ],
+  );
 });
 
 test("mounts that dockerd refuses are refused with its texts", () => {
   const bind = { Type: "bind", Source: "/s", Target: "/t" } as const;
-  const cases: readonly (readonly [NonNullable<HostConfig["Mounts"]>[number], string])[] = [
+  const named = { Type: "volume", Source: "vv", Target: "/y" } as const;
+  const image = { Type: "image", Source: "img", Target: "/y" } as const;
+  const outside = "subpath must be a relative path within the volume";
+  const cases: readonly (readonly [Mount, string])[] = [
+    [{ Type: "volume" }, 'invalid mount config for type "volume": field Target must not be empty'],
+    [
+      { ...named, Target: "/" },
+      `invalid mount config for type "volume": invalid specification: destination can't be '/'`,
+    ],
+    [
+      { ...named, Source: "x" },
+      "create x: volume name is too short, names should be at least two alphanumeric characters",
+    ],
+    [
+      { Type: "volume", Target: "/y", ReadOnly: true },
+      'invalid mount config for type "volume": must not set ReadOnly mode when using anonymous volumes',
+    ],
+    [
+      { Type: "volume", Target: "/y", VolumeOptions: { Subpath: "b" } },
+      'invalid mount config for type "volume": must not set Subpath when using anonymous volumes',
+    ],
+    [{ ...named, VolumeOptions: { Subpath: "../x" } }, `invalid mount config for type "volume": ${outside}`],
+    [{ ...named, VolumeOptions: { Subpath: "/x" } }, `invalid mount config for type "volume": ${outside}`],
+    [{ ...named, VolumeOptions: { Subpath: "a/../.." } }, `invalid mount config for type "volume": ${outside}`],
+    [{ ...named, BindOptions: {} }, 'BindOptions must not be specified on mount type "volume"'],
+    [{ ...named, TmpfsOptions: {} }, 'TmpfsOptions must not be specified on mount type "volume"'],
+    [
+      { ...named, ImageOptions: {} },
+      'invalid mount config for type "volume": field ImageOptions must not be specified',
+    ],
+    [{ Type: "image", Target: "/y" }, 'invalid mount config for type "image": field Source must not be empty'],
+    [{ ...image, ImageOptions: { Subpath: ".." } }, `invalid mount config for type "image": ${outside}`],
+    [{ ...image, BindOptions: {} }, 'BindOptions must not be specified on mount type "image"'],
+    [{ ...named, Type: "cluster" }, 'invalid mount config for type "cluster": mount type unknown'],
+    [
+      { ...bind, ReadOnly: true, BindOptions: { ReadOnlyForceRecursive: true, Propagation: "rshared" } },
+      "mount options conflict: BindOptions.ReadOnlyForceRecursive && BindOptions.Propagation rshared",
+    ],
     [{ Type: "bind", Target: "/y" }, 'invalid mount config for type "bind": field Source must not be empty'],
     [{ ...bind, Target: "" }, 'invalid mount config for type "bind": field Target must not be empty'],
     [
@@ -98,8 +329,8 @@ test("mounts that dockerd refuses are refused with its texts", () => {
 
 test("options of bind mounts: depth, read-only and its recursion, propagation", () => {
   const bind = { Type: "bind", Source: "/s", Target: "/t" } as const;
-  const options = (mount: NonNullable<HostConfig["Mounts"]>[number], recursive = true): unknown =>
-    planMounts({ Mounts: [mount] }, recursive).mounts[0]?.oci.options;
+  const options = (mount: Mount, recursive = true): unknown =>
+    plan({ Mounts: [mount] }, recursive).mounts.map((planned) => oci(planned, recursive).options)[0];
   assert.deepEqual(options({ ...bind, BindOptions: { NonRecursive: true } }), ["bind", "private"]);
   assert.deepEqual(options({ ...bind, ReadOnly: true }), ["rbind", "rro", "rprivate"]);
   assert.deepEqual(options({ ...bind, ReadOnly: true }, false), ["rbind", "ro", "rprivate"]);
@@ -110,7 +341,7 @@ test("options of bind mounts: depth, read-only and its recursion, propagation", 
   ]);
   assert.deepEqual(options({ ...bind, BindOptions: { Propagation: "rshared" } }), ["rbind", "rshared"]);
   assert.deepEqual(
-    planMounts({ Mounts: [{ ...bind, ReadOnly: true, BindOptions: { ReadOnlyForceRecursive: true } }] }, false).errors,
+    plan({ Mounts: [{ ...bind, ReadOnly: true, BindOptions: { ReadOnlyForceRecursive: true } }] }, false).errors,
     ['invalid mount config for type "bind": recursive read-only mounts need kernel 5.12 or newer'],
   );
 });
@@ -162,9 +393,9 @@ test("one destination cannot be mounted twice, however it is written", () => {
 });
 
 test("outer mounts come before inner ones", () => {
-  const plan = planMounts({ Binds: ["/1:/a/b/c", "/2:/a"], Mounts: [{ Type: "tmpfs", Target: "/a/b" }] }, true);
+  const { mounts } = plan({ Binds: ["/1:/a/b/c", "/2:/a"], Mounts: [{ Type: "tmpfs", Target: "/a/b" }] });
   assert.deepEqual(
-    plan.mounts.map((mount) => mount.destination),
+    mounts.map((mount) => mount.destination),
     ["/a", "/a/b", "/a/b/c"],
   );
 });
@@ -178,18 +409,15 @@ test("nothing is mounted over /proc, except the files that lxcfs provides (S05)"
 });
 
 test("missing sources are made for Binds and CreateMountpoint only", () => {
-  const plan = planMounts(
-    {
-      Binds: ["/a:/1"],
-      Mounts: [
-        { Type: "bind", Source: "/b", Target: "/2" },
-        { Type: "bind", Source: "/c", Target: "/3", BindOptions: { CreateMountpoint: true } },
-        { Type: "tmpfs", Target: "/4" },
-      ],
-    },
-    true,
-  );
-  assert.deepEqual(hostPathsOf(plan), [
+  const { mounts } = plan({
+    Binds: ["/a:/1"],
+    Mounts: [
+      { Type: "bind", Source: "/b", Target: "/2" },
+      { Type: "bind", Source: "/c", Target: "/3", BindOptions: { CreateMountpoint: true } },
+      { Type: "tmpfs", Target: "/4" },
+    ],
+  });
+  assert.deepEqual(hostPathsOf(mounts), [
     { path: "/a", create: true },
     { path: "/b", create: false },
     { path: "/c", create: true },

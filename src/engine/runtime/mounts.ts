@@ -98,9 +98,7 @@ function planConfigVolume(path: string, driver: string): PlannedVolume {
 
 /** The host paths that must exist before the container starts, in the order of the mounts. */
 export function hostPathsOf(mounts: readonly PlannedMount[]): readonly HostPath[] {
-  return mounts.flatMap((mount) =>
-    mount.kind === "bind" ? [{ path: mount.source, create: mount.createSource }] : [],
-  );
+  return mounts.flatMap((mount) => (mount.kind === "bind" ? [{ path: mount.source, create: mount.createSource }] : []));
 }
 
 /** What the client should know. dockerd's words. */

@@ -17,8 +17,8 @@ import { planEnvironment } from "./environment.ts";
 import type { SpecInput } from "./index.ts";
 import { hasRecursiveReadOnly } from "./kernel-version.ts";
 import { planMounts } from "./mounts.ts";
-import type { PlannedMount } from "./mounts.ts";
 import { cgroupnsModeOf } from "./namespace-modes.ts";
+import { outerFirst, propagationOf, renderMount, type SourcedMount } from "./planned-mount.ts";
 import { planResources } from "./resources.ts";
 import { planRlimits, rlimitInfinity } from "./rlimits.ts";
 import type { SeccompPlanner } from "./seccomp/plan.ts";
@@ -61,7 +61,7 @@ function planFileMounts(input: SpecInput): readonly OciMount[] {
 /** Recursive read-only is the runtime's "rro"; everything else is as planned. Parents come before what lies in them. */
 function planAllMounts(
   input: SpecInput,
-  asked: readonly PlannedMount[],
+  asked: readonly SourcedMount[],
   security: SecurityOptions,
 ): readonly OciMount[] {
   const privileged = input.hostConfig.Privileged === true;
@@ -70,7 +70,7 @@ function planAllMounts(
     writableCgroups: privileged || security.writableCgroups,
     shmPath: input.shmPath,
   });
-  const destinations = asked.map((mount) => mount.destination);
+  const destinations = asked.map(({ mount }) => mount.destination);
   const own: OciMount[] = [...planFileMounts(input)];
   if (input.initPath !== undefined && input.hostConfig.Init === true) {
     own.push({
@@ -80,12 +80,20 @@ function planAllMounts(
       options: ["bind", "rprivate", "ro"],
     });
   }
-  const depth = (mount: OciMount): number => mount.destination.split("/").length;
-  const sorted = [...withoutReplaced(own, destinations), ...asked.map((mount) => mount.oci)]
-    .map((mount, order) => ({ mount, order }))
-    .sort((a, b) => depth(a.mount) - depth(b.mount) || a.order - b.order)
-    .map(({ mount }) => mount);
+  const recursiveReadOnly = hasRecursiveReadOnly(input.facts.kernelVersion);
+  const sorted = outerFirst(
+    [...withoutReplaced(own, destinations), ...asked.map((mount) => renderMount(mount, recursiveReadOnly))],
+    ({ destination }) => destination,
+  );
   return [...withoutReplaced(defaults, destinations), ...sorted];
+}
+
+/** Without volumes and images, which have no source before they are mounted. */
+function ownMounts({ hostConfig, facts }: SpecInput): readonly SourcedMount[] {
+  const { mounts } = planMounts({ hostConfig, recursiveReadOnly: hasRecursiveReadOnly(facts.kernelVersion) });
+  return mounts.flatMap((mount): readonly SourcedMount[] =>
+    mount.kind === "bind" ? [{ mount, source: mount.source }] : mount.kind === "tmpfs" ? [{ mount, source: "" }] : [],
+  );
 }
 
 /**
@@ -93,9 +101,10 @@ function planAllMounts(
  *
  * @throws System "path x is mounted on y but it is not a shared mount"
  */
-function planPropagation(asked: readonly PlannedMount[], host: SpecHost): string | undefined {
+function planPropagation(asked: readonly SourcedMount[], host: SpecHost): string | undefined {
   let result: string | undefined;
-  for (const { propagation, source } of asked) {
+  for (const { mount, source } of asked) {
+    const propagation = propagationOf(mount);
     if (propagation === "" || propagation.endsWith("private")) continue;
     const { mountPoint, shared, slave } = host.propagationOf(source);
     if (propagation.endsWith("shared")) {
@@ -130,7 +139,7 @@ export function buildSpec(input: SpecInput, host: SpecHost, seccomp: SeccompPlan
     { add: hostConfig.CapAdd ?? [], drop: hostConfig.CapDrop ?? [], privileged },
     host.capabilities,
   );
-  const asked = planMounts(hostConfig, hasRecursiveReadOnly(facts.kernelVersion)).mounts;
+  const asked = input.mounts ?? ownMounts(input);
   const devices = planDevices(hostConfig, host);
   const enforceable = withoutUnenforceable(hostConfig, readCgroupLimits(facts, host)).hostConfig;
   const ownNetwork = input.namespaces.network !== "host" && !(hostConfig.NetworkMode ?? "").startsWith("container:");

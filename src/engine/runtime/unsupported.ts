@@ -3,6 +3,8 @@
 
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import type { HostFacts } from "./index.ts";
+import { isRelabelledBind } from "./mount-binds.ts";
+import { isRelabelledFrom } from "./volumes-from.ts";
 
 /** Values by which a client says nothing: Go's zero values, empty lists and maps. */
 function isEmpty(value: unknown): boolean {
@@ -11,13 +13,8 @@ function isEmpty(value: unknown): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
-const configFields = ["Volumes"] as const satisfies readonly (keyof ContainerConfig)[];
-
 const hostFields = [
-  "VolumeDriver",
-  "VolumesFrom",
   "Cgroup",
-  "StorageOpt",
   "BlkioWeight",
   "BlkioWeightDevice",
   "BlkioDeviceReadBps",
@@ -40,17 +37,13 @@ function hasHealthcheck(config: ContainerConfig): boolean {
   return kind !== undefined && kind !== "" && kind !== "NONE";
 }
 
-function isRelabelled(bind: string): boolean {
-  return (bind.split(":")[2] ?? "").split(",").some((word) => word === "z" || word === "Z");
-}
-
 /** The names of fields that are asked for and missing, for `<name> is not supported yet`. */
 export function listUnsupported(config: ContainerConfig, hostConfig: HostConfig, facts: HostFacts): readonly string[] {
   const names: string[] = [];
-  for (const field of configFields) if (!isEmpty(config[field])) names.push(`Config.${field}`);
   if (hasHealthcheck(config)) names.push("Config.Healthcheck");
   for (const field of hostFields) if (!isEmpty(hostConfig[field])) names.push(`HostConfig.${field}`);
-  // Without SELinux there is no label to change and the words mean nothing, as in Docker.
-  if (facts.seLinux && (hostConfig.Binds ?? []).some(isRelabelled)) names.push("HostConfig.Binds with z or Z");
+  if (facts.seLinux && (hostConfig.Binds ?? []).some(isRelabelledBind)) names.push("HostConfig.Binds with z or Z");
+  if (facts.seLinux && (hostConfig.VolumesFrom ?? []).some(isRelabelledFrom))
+    names.push("HostConfig.VolumesFrom with z or Z");
   return names;
 }

@@ -9,7 +9,8 @@ import { checkArguments, checkEnvironment } from "./environment.ts";
 import type { HostFacts } from "./index.ts";
 import { hasRecursiveReadOnly } from "./kernel-version.ts";
 import { checkLogConfig } from "./log-config.ts";
-import { planMounts } from "./mounts.ts";
+import { isRelabelledBind } from "./mount-binds.ts";
+import { mountWarnings, planMounts } from "./mounts.ts";
 import { checkNamespaceModes } from "./namespace-modes.ts";
 import { checkResources, resourceWarnings } from "./resources.ts";
 import { checkUserProfile } from "./seccomp/user-profile.ts";
@@ -18,6 +19,7 @@ import type { SpecHost } from "./spec-host.ts";
 import { checkSysctls } from "./sysctls.ts";
 import { listUnsupported } from "./unsupported.ts";
 import { checkUserText } from "./user-text.ts";
+import { checkVolumesFrom, isRelabelledFrom } from "./volumes-from.ts";
 import { workingDirectoryError } from "./working-directory.ts";
 
 export interface Validation {
@@ -107,6 +109,20 @@ function checkPaths(hostConfig: HostConfig): readonly string[] {
   return errors;
 }
 
+/** dockerd ignores the words where there is no label to change: who relies on them would not know. */
+function checkRelabelling(hostConfig: HostConfig, facts: HostFacts): readonly string[] {
+  if (facts.seLinux) return [];
+  const reason = "relabelling (z, Z) needs SELinux, which is not enabled on this host; leave the letter out";
+  return [
+    ...(hostConfig.Binds ?? [])
+      .filter(isRelabelledBind)
+      .map((text) => `invalid volume specification: '${text}': ${reason}`),
+    ...(hostConfig.VolumesFrom ?? [])
+      .filter(isRelabelledFrom)
+      .map((text) => `invalid volumes-from: '${text}': ${reason}`),
+  ];
+}
+
 const restartPolicies: ReadonlySet<string> = new Set(["", "no", "always", "on-failure", "unless-stopped"]);
 
 function checkRestartPolicy(hostConfig: HostConfig): readonly string[] {
@@ -149,7 +165,8 @@ export function validate(
   facts: HostFacts,
   host: SpecHost,
 ): Validation {
-  const plan = planMounts(hostConfig, hasRecursiveReadOnly(facts.kernelVersion));
+  const recursiveReadOnly = hasRecursiveReadOnly(facts.kernelVersion);
+  const plan = planMounts({ hostConfig, volumes: config.Volumes ?? null, recursiveReadOnly });
   const log = checkLogConfig(hostConfig.LogConfig ?? {});
   const capabilities = {
     add: hostConfig.CapAdd ?? [],
@@ -171,12 +188,15 @@ export function validate(
       ...checkPaths(hostConfig),
       ...checkConflicts(hostConfig),
       ...plan.errors,
+      ...checkVolumesFrom(hostConfig.VolumesFrom ?? []),
+      ...checkRelabelling(hostConfig, facts),
       ...log.errors,
     ],
-    unsupported: [...listUnsupported(config, hostConfig, facts), ...plan.unsupported, ...log.unsupported],
+    unsupported: [...listUnsupported(config, hostConfig, facts), ...log.unsupported],
     warnings: [
       ...withoutUnenforceable(hostConfig, readCgroupLimits(facts, host)).warnings,
       ...resourceWarnings(hostConfig, facts, host.rlimits),
+      ...mountWarnings(hostConfig),
     ],
   };
 }
