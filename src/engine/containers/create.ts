@@ -82,12 +82,12 @@ export async function createContainer(
 
   const config: ContainerConfig = { ...merged, Hostname: hostnameOf(id, merged.Hostname, hostConfig) };
   await failpoint("container.create.decided");
-  const provided = await provideMounts(room, id, planned.mounts, image, undo, held, signal);
-  const record = newRecord(room, id, taken, image, config, hostConfig, networking.networkingConfig, provided);
-  await failpoint("container.create.provided");
   const layer = await snapshots.prepare(id, image.topLayer, parseStorageOpt(hostConfig.StorageOpt));
   undo.defer(() => layer.undo());
   await failpoint("container.create.prepared");
+  const provided = await provideMounts(room, id, planned.mounts, layer.dirs.lower, undo, held, signal);
+  const record = newRecord(room, id, taken, image, config, hostConfig, networking.networkingConfig, provided);
+  await failpoint("container.create.provided");
   undo.defer(() => rm(room.dataDir(id), { recursive: true, force: true }));
   await mkdir(room.dataDir(id), { recursive: true, mode: 0o710 });
   await failpoint("container.create.directory");
@@ -188,7 +188,7 @@ function complaints(room: Room, merged: ContainerConfig, hostConfig: HostConfig)
     }
   }
   const runtime = hostConfig.Runtime ?? "";
-  if (room.deps.config.runtimes[runtime] === undefined) texts.push(`unknown or invalid runtime name: ${runtime}`);
+  if (!Object.hasOwn(room.deps.config.runtimes, runtime)) texts.push(`unknown or invalid runtime name: ${runtime}`);
   return texts;
 }
 
