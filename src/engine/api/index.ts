@@ -18,10 +18,10 @@ import { Router } from "./router.ts";
 import { HttpServer } from "./server.ts";
 import type { Transport } from "./surface.ts";
 import { diskUsageRoutes } from "./system/disk-usage.ts";
-import { pruneAbsentRoutes } from "./system/prune-absent.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { maxApiVersion } from "./version.ts";
+import { volumeRoutes } from "./volumes/routes.ts";
 
 export type { Transport } from "./surface.ts";
 
@@ -66,11 +66,11 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...imageRoutes(engine),
     ...imagePruneRoutes(engine),
     ...diskUsageRoutes(engine),
-    ...pruneAbsentRoutes(),
     ...buildRoutes(engine),
     ...grpcRoutes(engine),
     ...networkRoutes(engine),
     ...connectRoutes(engine),
+    ...volumeRoutes(engine),
   ]);
   return new HttpServer(router, {
     commonHeaders: {

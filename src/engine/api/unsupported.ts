@@ -13,8 +13,6 @@ const operations: readonly (readonly [Method, string, string, string])[] = [
   ["HEAD", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
   ["GET", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
   ["PUT", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
-  ["POST", "/volumes/create", "volume create", "bind a directory of the host with -v /path:/path"],
-  ["PUT", "/volumes/{name}", "volume update", "it is for cluster volumes alone"],
   ["GET", "/plugins/privileges", "plugin privileges", byHand],
   ["POST", "/plugins/pull", "plugin install", byHand],
   ["POST", "/plugins/create", "plugin create", byHand],

@@ -222,6 +222,7 @@ export async function assemble(
     events,
     quotas: createProjectQuotas(programs.copy),
     dataRoot: config.dataRoot,
+    copyPath: programs.copy,
     logger,
   });
   stack.defer(() => volumes.close());

@@ -7,7 +7,7 @@ const content = { Count: 1, Active: 0, Size: 5, Reclaimable: 5 };
 
 /** Rooms whose measurements end when told to, and are counted. */
 function slowRooms() {
-  const calls = { images: 0, containers: 0 };
+  const calls = { images: 0, containers: 0, volumes: 0 };
   const gate = { current: Promise.withResolvers<void>() };
   const rooms = {
     images: {
@@ -24,9 +24,26 @@ function slowRooms() {
         return [];
       },
     },
+    volumes: {
+      usage: async () => {
+        calls.volumes++;
+        await gate.current.promise;
+        return [volume];
+      },
+    },
   };
   return { calls, gate, measure: createDiskMeter({ ...rooms, buildCache: { entries: async () => [entry] } }) };
 }
+
+const volume = {
+  Name: "data",
+  Driver: "local",
+  Mountpoint: "/data",
+  Labels: null,
+  Scope: "local",
+  Options: null,
+  UsageData: { RefCount: 1, Size: 7 },
+} as const;
 
 const entry = {
   id: "r1",
@@ -62,27 +79,27 @@ test("those who ask while it is being measured share one measurement; the next o
     LayersSize: 10,
     Images: [],
     Containers: [],
-    Volumes: [],
+    Volumes: [volume],
     BuildCache: [shown],
     LayersReclaimable: 4,
     Content: content,
   };
   assert.deepEqual(await asked, [whole, whole, { ...whole, Containers: null, Volumes: null, BuildCache: null }]);
-  assert.deepEqual(calls, { images: 1, containers: 1 });
+  assert.deepEqual(calls, { images: 1, containers: 1, volumes: 1 });
   await measure(all);
-  assert.deepEqual(calls, { images: 2, containers: 2 });
+  assert.deepEqual(calls, { images: 2, containers: 2, volumes: 2 });
 });
 
 test("what is not asked for is not measured", async () => {
   const { calls, measure } = slowRooms();
-  assert.deepEqual(await measure(new Set(["volume"])), {
+  assert.deepEqual(await measure(new Set(["build-cache"])), {
     LayersSize: 0,
     Images: null,
     Containers: null,
-    Volumes: [],
-    BuildCache: null,
+    Volumes: null,
+    BuildCache: [shown],
   });
-  assert.deepEqual(calls, { images: 0, containers: 0 });
+  assert.deepEqual(calls, { images: 0, containers: 0, volumes: 0 });
 });
 
 test("a measurement that fails is not remembered", async () => {

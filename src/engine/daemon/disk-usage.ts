@@ -1,5 +1,5 @@
 // docker system df, out of all rooms. Requests that come while one of them is being answered share its measurement: the walk over
-// writable layers is the dear part. Volumes do not exist here.
+// writable layers and volumes is the dear part.
 
 import type { BuildCacheUsage, DiskUsage } from "../../spec/docker/disk-usage.ts";
 import type { SystemPort } from "../api/ports.ts";
@@ -21,6 +21,7 @@ function shared<T>(measure: () => Promise<T>): () => Promise<T> {
 export interface DiskMeterDeps {
   readonly images: Pick<SystemDeps["rooms"]["images"], "diskUsage">;
   readonly containers: Pick<SystemDeps["rooms"]["containers"], "list">;
+  readonly volumes: Pick<SystemDeps["rooms"]["volumes"], "usage">;
   readonly buildCache: Pick<SystemDeps["rooms"]["buildCache"], "entries">;
 }
 
@@ -29,18 +30,20 @@ export function createDiskMeter(rooms: DiskMeterDeps): SystemPort["diskUsage"] {
   const containers = shared(() =>
     rooms.containers.list({ all: true, limit: undefined, size: true, filters: new Map() }),
   );
+  const volumes = shared(() => rooms.volumes.usage());
   const buildCache = shared(async () => (await rooms.buildCache.entries()).map(renderCacheEntry));
   return async (types): Promise<DiskUsage> => {
-    const [ofImages, ofContainers, ofBuilds] = await Promise.all([
+    const [ofImages, ofContainers, ofVolumes, ofBuilds] = await Promise.all([
       types.has("image") ? images() : undefined,
       types.has("container") ? containers() : null,
+      types.has("volume") ? volumes() : null,
       types.has("build-cache") ? buildCache() : null,
     ]);
     return {
       LayersSize: ofImages?.layersBytes ?? 0,
       Images: ofImages?.images ?? null,
       Containers: ofContainers,
-      Volumes: types.has("volume") ? [] : null,
+      Volumes: ofVolumes,
       BuildCache: ofBuilds,
       ...(ofImages === undefined
         ? {}

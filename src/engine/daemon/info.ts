@@ -23,6 +23,8 @@ export interface InfoInput {
   readonly states: readonly (string | undefined)[];
   readonly imageCount: number;
   readonly eventListeners: number;
+  /** Names of volume plugins in use. */
+  readonly volumeDrivers: readonly string[];
 }
 
 /** Source: statfs(2) and the names that dockerd uses. */
@@ -139,7 +141,12 @@ export function renderInfo(input: InfoInput): SystemInfo {
       ["Native Overlay Diff", "true"],
       ["userxattr", "false"],
     ],
-    Plugins: { Volume: [], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
+    Plugins: {
+      Volume: ["local", ...input.volumeDrivers],
+      Network: ["bridge", "host", "null"],
+      Authorization: null,
+      Log: ["json-file"],
+    },
     MemoryLimit: limits.memory,
     SwapLimit: limits.swap,
     KernelMemoryTCP: limits.kernelMemoryTcp,

@@ -72,6 +72,7 @@ export function createSystem(deps: SystemDeps): SystemPort {
           states: rooms.containers.states(),
           imageCount: rooms.images.count(),
           eventListeners: rooms.events.listenerCount(),
+          volumeDrivers: rooms.plugins.activated("VolumeDriver"),
         }),
       ),
     version: () =>

@@ -101,6 +101,14 @@ export interface ProvidedVolumes extends Disposable {
   /** Dispose: names are free for removal again; to be called in every case, at the very end. */
 }
 
+/** A mount of a volume in a container, for the event. */
+export interface VolumePlace {
+  readonly destination: string;
+  readonly isWritable: boolean;
+  /** "" unless the client named one. */
+  readonly propagation: string;
+}
+
 export interface Volumes extends VolumesPort {
   /** Loads records, sweeps what was left half made, finishes operations of the journal. Before containers are restored. */
   restore(): Promise<void>;
@@ -113,8 +121,14 @@ export interface Volumes extends VolumesPort {
    *         Unavailable the disk is full: nothing is left of it then
    */
   provide(wishes: readonly VolumeWish[], signal: AbortSignal): Promise<ProvidedVolumes>;
-  /** For a start. @returns where the data is on the host. @throws NotFound; System the driver cannot */
-  mount(name: string, user: ContainerId): Promise<string>;
+  /**
+   * For a start, or for whoever looks into a container that does not run.
+   *
+   * @param places where the container shows it, each announced by an event, and so is its end; none: nothing is announced
+   * @returns where the data is on the host
+   * @throws NotFound; System the driver cannot
+   */
+  mount(name: string, user: ContainerId, places?: readonly VolumePlace[]): Promise<string>;
   /** For an end; never throws, what fails is logged. */
   unmount(name: string, user: ContainerId): Promise<void>;
   /** Whether a record or a driver's volume of that name is there; for messages. */

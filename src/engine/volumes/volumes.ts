@@ -1,11 +1,27 @@
-// Stub until the room is built.
-import { EngineError } from "../../base/errors.ts";
+// The volumes room put together.
+
 import type { Logger } from "../../base/log.ts";
 import type { Events } from "../events/index.ts";
 import type { Files } from "../files/index.ts";
 import type { ProjectQuotas } from "../kernel/project-quota.ts";
 import type { Store } from "../store/index.ts";
+import { checkVolumes } from "./check.ts";
+import { createVolume, updateVolume } from "./create.ts";
+import { createVolumeHistory } from "./history.ts";
 import type { Trees, VolumeDrivers, Volumes, VolumeUsers } from "./index.ts";
+import { Layout } from "./layout.ts";
+import { inspectVolume, listVolumes } from "./list.ts";
+import { createLocalDriver } from "./local.ts";
+import { mountVolume, unmountVolume } from "./mount.ts";
+import { createMounter } from "./mounter.ts";
+import { resolveHost } from "./network-address.ts";
+import { nameWish, provideVolumes } from "./provide.ts";
+import { pruneVolumes } from "./prune.ts";
+import { removeAnonymousVolumes, removeVolume } from "./remove.ts";
+import { restoreVolumes } from "./restore.ts";
+import { createRoom } from "./room.ts";
+import { measureVolumes } from "./usage.ts";
+import { adoptVolume, useVolume } from "./use.ts";
 
 export interface VolumesDeps {
   readonly store: Store;
@@ -16,37 +32,53 @@ export interface VolumesDeps {
   readonly events: Events;
   readonly quotas: ProjectQuotas;
   readonly dataRoot: string;
+  /** Path of gantry-copy, which makes the system calls of mounts. */
+  readonly copyPath: string;
   readonly logger: Logger;
 }
 
-const missing = (what: string) => () =>
-  Promise.reject(new EngineError("NotImplemented", `${what} is not supported yet`));
-
-export function createVolumes(_deps: VolumesDeps): Volumes {
+export function createVolumes(deps: VolumesDeps): Volumes {
+  const { store, trees, files, events, quotas, logger } = deps;
+  const layout = new Layout(deps.dataRoot);
+  const mounter = createMounter(deps.copyPath);
+  const local = createLocalDriver({ layout, mounter, quotas, resolve: resolveHost, logger });
+  const history = createVolumeHistory({
+    store,
+    trees,
+    files,
+    use: (volume) => useVolume(room, volume),
+    adopt: (record, fresh) => adoptVolume(room, record, fresh),
+    staging: () => layout.stage(),
+    publish: (action, volume, attributes) => events.publish({ type: "volume", action, id: volume, attributes }),
+    logger,
+  });
+  const room = createRoom(deps, layout, local, (volume) => history.removal(volume));
   return {
-    restore: () => Promise.resolve(),
-    settle: () => Promise.resolve(),
-    provide: missing("volume"),
-    mount: missing("volume"),
-    unmount: () => Promise.resolve(),
-    has: () => false,
-    removeAnonymous: () => Promise.resolve(),
-    usage: () => Promise.resolve([]),
-    check: () => Promise.resolve([]),
-    close: () => Promise.resolve(),
-    create: missing("volume create"),
-    list: () => Promise.resolve({ Volumes: [], Warnings: null }),
-    inspect: (name) => Promise.reject(new EngineError("NotFound", `get ${name}: no such volume`)),
-    update: missing("volume update"),
-    remove: (name) => Promise.reject(new EngineError("NotFound", `get ${name}: no such volume`)),
-    prune: () => Promise.resolve({ VolumesDeleted: [], SpaceReclaimed: 0 }),
-    history: {
-      snapshot: missing("volume snapshot"),
-      snapshots: missing("volume snapshot"),
-      removeSnapshot: missing("volume snapshot"),
-      restore: missing("volume restore"),
-      export: missing("volume export"),
-      import: missing("volume import"),
+    restore: async () => {
+      await restoreVolumes(room);
+      await history.load();
     },
+    settle: () =>
+      local.settle((name) =>
+        deps.users
+          .usersOf(name)
+          .filter(({ running }) => running)
+          .map(({ id }) => id),
+      ),
+    provide: (wishes, signal) => provideVolumes(room, wishes.map(nameWish), signal),
+    mount: (name, user, places = []) => mountVolume(room, name, user, places),
+    unmount: (name, user) => unmountVolume(room, name, user),
+    has: (name) => room.records.has(name),
+    removeAnonymous: (names) => removeAnonymousVolumes(room, names),
+    usage: () => measureVolumes(room),
+    check: () => checkVolumes(room),
+    close: () => Promise.resolve(),
+    create: (request, signal) => createVolume(room, request, signal),
+    list: (filters) => listVolumes(room, filters),
+    inspect: (name) => inspectVolume(room, name),
+    update: (name, labels) => updateVolume(room, name, labels),
+    remove: (name, force) => removeVolume(room, name, force),
+    prune: (filters) => pruneVolumes(room, filters),
+    history,
   };
 }

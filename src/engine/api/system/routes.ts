@@ -1,9 +1,9 @@
-// /_ping, /version, /info, the lists of what does not exist here (volumes, plugins, swarm), and Gantry's own /gantry.
+// /_ping, /version, /info, the lists of what does not exist here (managed plugins, swarm), and Gantry's own /gantry.
 
 import { EngineError } from "../../../base/errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { param, sendJson } from "../exchange.ts";
-import { boolFilter, parseFilters } from "../filters.ts";
+import { parseFilters } from "../filters.ts";
 import type { Engine } from "../ports.ts";
 import { type Method, type Route, route } from "../router.ts";
 import { renderInfo } from "./render.ts";
@@ -30,20 +30,9 @@ export function systemRoutes(engine: Engine): readonly Route[] {
   ];
 }
 
-/** There are no volumes and no plugins; asking is answered as by a daemon that has none. */
+/** No plugin is managed here; asking is answered as by a daemon that has none. */
 function absentRoutes(): readonly Route[] {
   return [
-    route("GET", "/volumes", async (exchange) => {
-      const filters = parseFilters(exchange.query.text("filters"), ["dangling", "driver", "label", "name"]);
-      boolFilter(filters, "dangling");
-      sendJson(exchange, 200, { Volumes: [], Warnings: null });
-    }),
-    route("GET", "/volumes/{name}", async (exchange) => {
-      throw new EngineError("NotFound", `get ${param(exchange, "name")}: no such volume`);
-    }),
-    route("DELETE", "/volumes/{name}", async (exchange) => {
-      throw new EngineError("NotFound", `get ${param(exchange, "name")}: no such volume`);
-    }),
     route("GET", "/plugins", async (exchange) => {
       parseFilters(exchange.query.text("filters"), ["capability", "enabled"]);
       sendJson(exchange, 200, []);

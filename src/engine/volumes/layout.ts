@@ -1,0 +1,109 @@
+// Where volumes are on disk: `<dataRoot>/volumes/<name>/{_data,snapshots}`, and beside them what is half made (`.new-`) or half
+// removed (`.old-`): names that no volume can have. Whatever is renamed is durable when the call resolves. Nothing is ever deleted
+// through a mount: where one is, the deletion is refused.
+
+import { randomUUID } from "node:crypto";
+import { lstatSync } from "node:fs";
+import { chmod, mkdir, readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError } from "../../base/errors.ts";
+import { mountsUnder, readMounts } from "../kernel/mountinfo.ts";
+import { run } from "../kernel/run.ts";
+import { removeSmallTree } from "../kernel/small-tree.ts";
+import { syncDirectory } from "../kernel/sync-directory.ts";
+
+const staged = /^\.(?:new|old)-/;
+/** A large volume takes its time. */
+const removeTimeoutMs = 3_600_000;
+
+export class Layout {
+  /** Absolute path of `volumes`. */
+  readonly root: string;
+
+  constructor(dataRoot: string) {
+    this.root = join(dataRoot, "volumes");
+  }
+
+  async setUp(): Promise<void> {
+    await mkdir(this.root, { recursive: true, mode: 0o700 });
+    await chmod(this.root, 0o700);
+  }
+
+  /** The directory of a volume of the driver local, whose name was checked. */
+  directory(name: string): string {
+    return join(this.root, name);
+  }
+
+  data(name: string): string {
+    return join(this.root, name, "_data");
+  }
+
+  has(name: string): boolean {
+    return lstatSync(this.directory(name), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** A new directory, 0700, that a start of the daemon sweeps away. */
+  async stage(): Promise<string> {
+    const directory = join(this.root, `.new-${randomUUID()}`);
+    await mkdir(directory, { mode: 0o700 });
+    return directory;
+  }
+
+  /** A staged directory becomes the volume's. @throws Conflict something of that name is there */
+  async place(directory: string, name: string): Promise<void> {
+    this.refuseOccupied(name);
+    await syncDirectory(directory);
+    await rename(directory, this.directory(name));
+    await syncDirectory(this.root);
+  }
+
+  /** @throws Conflict something is there under the name of a volume to come */
+  refuseOccupied(name: string): void {
+    if (this.has(name))
+      throw new EngineError(
+        "Conflict",
+        `create ${name}: ${this.directory(name)} is there already, but no volume of that name: move it away`,
+      );
+  }
+
+  /**
+   * Deletes a volume's directory; nothing happens where there is none. It is moved aside first, so that the name is free at once.
+   *
+   * @throws Conflict something is mounted in it
+   */
+  async remove(name: string): Promise<void> {
+    if (!this.has(name)) return;
+    this.refuseMounts(name, this.directory(name));
+    const aside = join(this.root, `.old-${randomUUID()}`);
+    await rename(this.directory(name), aside);
+    await syncDirectory(this.root);
+    await this.erase(aside);
+  }
+
+  /** @throws Conflict something is mounted in a directory */
+  refuseMounts(name: string, directory: string): void {
+    const [mount] = mountsUnder(readMounts(), directory);
+    if (mount !== undefined)
+      throw new EngineError(
+        "Conflict",
+        `remove ${name}: something is mounted on ${mount.mountPoint}: unmount it first, nothing was deleted`,
+      );
+  }
+
+  /** Deletes what was staged or put aside. @throws Conflict something is mounted in it */
+  async erase(directory: string): Promise<void> {
+    this.refuseMounts(directory, directory);
+    if (removeSmallTree(directory)) return;
+    await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: removeTimeoutMs });
+  }
+
+  /** Names of directories that should be volumes'. */
+  async names(): Promise<readonly string[]> {
+    return (await readdir(this.root)).filter((name) => !staged.test(name));
+  }
+
+  /** Absolute paths of what is half made or half removed. */
+  async leftovers(): Promise<readonly string[]> {
+    return (await readdir(this.root)).filter((name) => staged.test(name)).map((name) => join(this.root, name));
+  }
+}

@@ -1,0 +1,89 @@
+// What the verbs of the volumes room share. Lock order: a volume's name (several of them sorted), then the driver's own lock of mounts;
+// a container's mutex is never taken while one of these is held.
+
+import { EngineError } from "../../base/errors.ts";
+import { KeyedMutex } from "../../base/mutex.ts";
+import { VolumeHolds } from "./holds.ts";
+import type { VolumeDriver, VolumeRecord } from "./index.ts";
+import type { Layout } from "./layout.ts";
+import type { LocalDriver } from "./local.ts";
+import { localDriver } from "./record.ts";
+import type { Change } from "../store/index.ts";
+import type { VolumesDeps } from "./volumes.ts";
+
+export interface VolumeRoom {
+  readonly deps: VolumesDeps;
+  readonly layout: Layout;
+  readonly local: LocalDriver;
+  readonly records: Map<string, VolumeRecord>;
+  /** Creation, filling and removal of a volume, by name. */
+  readonly changing: KeyedMutex;
+  readonly holds: VolumeHolds;
+  /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
+  readonly shown: Map<string, number>;
+  /** Rows of a volume's snapshots, to be deleted with it. */
+  readonly snapshotsOf: (volume: string) => readonly Change[];
+}
+
+export function createRoom(
+  deps: VolumesDeps,
+  layout: Layout,
+  local: LocalDriver,
+  snapshotsOf: VolumeRoom["snapshotsOf"],
+): VolumeRoom {
+  return {
+    deps,
+    layout,
+    local,
+    records: new Map(),
+    changing: new KeyedMutex(),
+    holds: new VolumeHolds(),
+    shown: new Map(),
+    snapshotsOf,
+  };
+}
+
+export function noSuchVolume(name: string): EngineError {
+  return new EngineError("NotFound", `get ${name}: no such volume`);
+}
+
+/** @throws NotFound there is no such driver, in dockerd's words; whatever the plugin says */
+export async function driverOf(room: VolumeRoom, name: string, what: string): Promise<VolumeDriver> {
+  if (name === "" || name === localDriver) return room.local;
+  try {
+    return await room.deps.drivers.get(name);
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `${what}: error looking up volume plugin ${name}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * A volume that a plugin has and nobody made here. Plugins that do not answer have none.
+ *
+ * @returns the driver too
+ */
+export async function findForeign(
+  room: VolumeRoom,
+  name: string,
+): Promise<{ readonly driver: VolumeDriver; readonly volume: Awaited<ReturnType<VolumeDriver["get"]>> } | undefined> {
+  const names = await room.deps.drivers.names().catch(() => []);
+  for (const driverName of names) {
+    try {
+      const driver = await room.deps.drivers.get(driverName);
+      return { driver, volume: await driver.get(name) };
+    } catch {
+      // It does not have it, or cannot say so.
+    }
+  }
+  return undefined;
+}
+
+/** All of the locks, or none; disposed together. */
+export async function lockNames(room: VolumeRoom, names: readonly string[]): Promise<DisposableStack> {
+  const stack = new DisposableStack();
+  for (const name of [...new Set(names)].toSorted()) stack.use(await room.changing.lock(name));
+  return stack;
+}
