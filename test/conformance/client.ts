@@ -3,6 +3,7 @@
 
 import { request } from "node:http";
 import { connect } from "node:net";
+import { hostDirectory } from "./host-directory.ts";
 
 export interface Step {
   /** Unique; the key in expectations.json. */
@@ -16,8 +17,15 @@ export interface Step {
   readonly hijack?: { readonly input: string };
   /** What of a JSON answer is compared. */
   readonly select?: (json: unknown) => unknown;
+  /** What of an answer that is no JSON is compared. */
+  readonly read?: (answer: RawAnswer) => unknown;
   /** Where Gantry differs on purpose: what it answers instead, and why. */
-  readonly ours?: { readonly status: number; readonly message?: string; readonly why: string };
+  readonly ours?: {
+    readonly status: number;
+    readonly message?: string;
+    readonly value?: unknown;
+    readonly why: string;
+  };
 }
 
 /** A comparable answer; absent fields had nothing to compare. */
@@ -28,21 +36,22 @@ export interface Observation {
   readonly value?: unknown;
 }
 
-interface RawAnswer {
+export interface RawAnswer {
   readonly status: number;
   readonly contentType: string | undefined;
+  /** X-Docker-Container-Path-Stat as it came. */
+  readonly pathStat?: string | undefined;
   readonly body: Buffer;
 }
 
 export async function observe(socketPath: string, step: Step): Promise<Observation> {
-  const { status, contentType, body } = await (step.hijack === undefined
-    ? send(socketPath, step)
-    : hijack(socketPath, step));
+  const answer = await (step.hijack === undefined ? send(socketPath, step) : hijack(socketPath, step));
+  const { status, contentType, body } = answer;
   const text = body.toString("latin1");
   const json = parseOrUndefined(body.toString());
   const { message } = Object(json) as { readonly message?: unknown };
   const failed = status >= 400;
-  const selected = failed ? undefined : step.hijack !== undefined ? text : step.select?.(json);
+  const selected = failed ? undefined : step.hijack !== undefined ? text : (step.read?.(answer) ?? step.select?.(json));
   return {
     status,
     ...(contentType === undefined || failed ? {} : { contentType }),
@@ -61,7 +70,13 @@ function send(socketPath: string, step: Step): Promise<RawAnswer> {
     response.on("error", reject);
     response.on("end", () => {
       const { statusCode = 0, headers } = response;
-      resolve({ status: statusCode, contentType: headers["content-type"], body: Buffer.concat(chunks) });
+      const stat = headers["x-docker-container-path-stat"];
+      resolve({
+        status: statusCode,
+        contentType: headers["content-type"],
+        pathStat: typeof stat === "string" ? stat : undefined,
+        body: Buffer.concat(chunks),
+      });
     });
   });
   outgoing.on("error", reject);
@@ -121,6 +136,9 @@ function normalise(text: string): string {
     .replaceAll(/sha256:[0-9a-f]{64}/g, "<digest>")
     .replaceAll(/\b[0-9a-f]{64}\b/g, "<id>")
     .replaceAll(/\/\S+(?=\/image\/overlay2\/)/g, "<root>")
+    .replaceAll(/\/[^\s:"',]+(?=\/overlay2\/<id>\/)/g, "<root>")
+    .replaceAll(/\/[^\s:"',]+(?=\/volumes\/[^/\s]+\/_data\b)/g, "<root>")
+    .replaceAll(hostDirectory, "<host>")
     .replaceAll(/\b[0-9a-f]{12}\b/g, "<short>")
     .replaceAll(/\b(?:crun|runc) create failed/g, "<runtime> create failed")
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/g, "<time>");

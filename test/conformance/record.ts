@@ -4,10 +4,12 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Observation, observe } from "./client.ts";
+import { makeHostDirectory } from "./host-directory.ts";
 import { scenarios } from "./scenarios.ts";
 
 const socket = process.env["DOCKER_REFERENCE"];
 if (socket === undefined) throw new Error("DOCKER_REFERENCE must name the socket of the reference daemon");
+using _ = makeHostDirectory();
 const expectations: Record<string, Observation> = {};
 for (const step of scenarios) {
   if (expectations[step.name] !== undefined) throw new Error(`two steps are named ${step.name}`);

@@ -7,9 +7,12 @@ import { archives } from "./archives.ts";
 import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
 import { details } from "./details.ts";
+import { files } from "./files.ts";
+import { mountForms } from "./mounts.ts";
 import { networks } from "./networks.ts";
 import { registries } from "./registries.ts";
 import { storedImages } from "./stored-images.ts";
+import { volumes } from "./volumes.ts";
 import { clientFault, create, del, get, image, type Json, pick, post, whole } from "./steps.ts";
 
 /** A root file system with busybox as a tar. */
@@ -278,5 +281,8 @@ export const scenarios: readonly Step[] = [
   ...registries,
   ...storedImages,
   ...archives,
+  ...volumes,
+  ...mountForms,
+  ...files,
   ...lists,
 ];
