@@ -167,7 +167,7 @@ void clone_tree(void) {
 void fill_directory(void) {
   char resolved[PATH_LIMIT];
   int root = next_tree(false);
-  const char *wanted = next_word(), *destination = next_word();
+  const char *wanted = next_word(), *destination = next_word(), *below = next_word();
   is_layer = true;
   if (root >= 0) resolve_path(root, wanted, true, resolved);
   int from = root < 0 ? -1 : open_resolved(root, resolved, O_RDONLY | O_DIRECTORY);
@@ -176,7 +176,7 @@ void fill_directory(void) {
     printf("nothing\n");
     return;
   }
-  int to = open_place(destination, "");
+  int to = open_place(destination, below);
   if (to < 0) fail_path("open", destination);
   clone_root(from, to);
   if (syncfs(to) < 0) fail_path("sync", destination);

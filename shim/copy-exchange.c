@@ -76,15 +76,30 @@ static void make_way(int directory, const char *name, const struct place *aside)
   fail(EXIT_SYSTEM, "%s comes back again and again", name);
 }
 
-// Moves all but `keep`. A name that is there already stays where it is (`aside` is NULL) or takes the place of what is there. -1 and
+// Names in the directory that are the exchange's own: FRESH, and what begins as ASIDE does.
+static char own_fresh[256], own_aside[256];
+
+// The first component of `path` in the directory, "" when it lies elsewhere.
+static void name_inside(const char *path, const char *directory, char to[256]) {
+  size_t length = strlen(directory);
+  *to = 0;
+  if (strncmp(path, directory, length) == 0 && path[length] == '/')
+    snprintf(to, 256, "%.*s", (int)strcspn(path + length + 1, "/"), path + length + 1);
+}
+
+static bool is_own(const char *name) {
+  return strcmp(name, own_fresh) == 0 || (*own_aside != 0 && strncmp(name, own_aside, strlen(own_aside)) == 0);
+}
+
+// Moves all but the exchange's own. A name that is there already stays where it is (`aside` is NULL) or takes the place of what is there. -1 and
 // errno: it failed at `failed`.
-static int move_all(int from, int to, const char *keep, const struct place *aside, char failed[256]) {
+static int move_all(int from, int to, const struct place *aside, char failed[256]) {
   size_t count;
   struct child *children = read_children(from, &count, "what is exchanged");
   int result = 0;
   for (size_t i = 0; i < count; i++) {
     const char *name = children[i].name;
-    for (int attempt = 0; result == 0 && strcmp(name, keep) != 0; attempt++) {
+    for (int attempt = 0; result == 0 && !is_own(name); attempt++) {
       if (move_without_replacing(from, name, to, name) == 0 || errno == ENOENT || (errno == EEXIST && aside == NULL)) break;
       if (errno == EEXIST && attempt < ATTEMPTS) {
         make_way(to, name, aside);
@@ -126,18 +141,18 @@ static void sync_all(int one, int other, const char *what) {
   if (fsync(one) < 0 || fsync(other) < 0) fail_path("sync", what);
 }
 
-static void put_aside(int directory, const struct place *aside, const char *keep, const char *path) {
+static void put_aside(int directory, const struct place *aside, const char *path) {
   char part[264], failed[256];
   struct stat st;
   if (fstat(directory, &st) < 0) fail_path("look at", path);
   int to = open_in(aside, ".part", true);
   snprintf(part, sizeof part, "%s.part", aside->name);
   refuse_mounts(directory);
-  if (move_all(directory, to, keep, NULL, failed) < 0) {
+  if (move_all(directory, to, NULL, failed) < 0) {
     int error = errno;
     char ignored[256];
     // As it was.
-    if (move_all(to, directory, "", NULL, ignored) == 0) unlinkat(aside->parent, part, AT_REMOVEDIR);
+    if (move_all(to, directory, NULL, ignored) == 0) unlinkat(aside->parent, part, AT_REMOVEDIR);
     errno = error;
     fail_path("move", failed);
   }
@@ -150,21 +165,20 @@ static void put_aside(int directory, const struct place *aside, const char *keep
 
 void exchange(void) {
   const char *directory = next_word(), *fresh_path = next_word(), *aside_path = next_word();
-  char keep[256] = "", failed[256];
+  char failed[256];
   int fd = open_place(directory, "");
   if (fd < 0) fail_path("open", directory);
-  // What is being moved in may lie in the directory itself, where it is the only one that others can write to.
-  size_t length = strlen(directory);
-  if (strncmp(fresh_path, directory, length) == 0 && fresh_path[length] == '/')
-    snprintf(keep, sizeof keep, "%.*s", (int)strcspn(fresh_path + length + 1, "/"), fresh_path + length + 1);
+  // Both may lie in the directory itself, where another file system can move nothing to.
+  name_inside(fresh_path, directory, own_fresh);
+  name_inside(aside_path, directory, own_aside);
   struct place aside = place_of(aside_path, directory, fd);
   int fresh = open_relative(fresh_path, directory, fd), done = open_in(&aside, "", false);
   if (fresh < 0 && done < 0) fail(EXIT_NOT_FOUND, "%s: not found", fresh_path);
-  if (done < 0) put_aside(fd, &aside, keep, directory);
+  if (done < 0) put_aside(fd, &aside, directory);
   if (fresh >= 0) {
     struct stat st;
     if (fstat(fresh, &st) < 0) fail_path("look at", fresh_path);
-    if (move_all(fresh, fd, "", &aside, failed) < 0) fail_path("move", failed);
+    if (move_all(fresh, fd, &aside, failed) < 0) fail_path("move", failed);
     take_attributes(fresh, fd, &st, directory);
     sync_all(fd, fresh, directory);
   }

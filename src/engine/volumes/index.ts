@@ -171,7 +171,13 @@ export interface Trees {
    *
    * @returns false where there is no directory of that path: nothing was done
    */
-  fill(lower: readonly string[], path: string, destination: string, signal: AbortSignal): Promise<boolean>;
+  fill(
+    lower: readonly string[],
+    path: string,
+    destination: string,
+    signal: AbortSignal,
+    below?: string,
+  ): Promise<boolean>;
   /**
    * Moves all entries of `directory` into `aside` and all of `fresh` into `directory`, which takes on the owner, mode, times and extended attributes of
    * `fresh`, as `aside` does with those of `directory`. May be repeated after a crash with the same arguments: it goes on where it was cut.
@@ -184,7 +190,12 @@ export interface Trees {
   /** Bytes of the files below, hard links once; the walk stays on the file system. */
   size(directory: string, signal: AbortSignal): Promise<number>;
   isEmpty(directory: string): Promise<boolean>;
+  /** Those that are not there are no failure. Nobody else may write to them. */
   remove(...directories: readonly string[]): Promise<void>;
+  /** Deletes names in a directory that others write to meanwhile, whatever they make of them. */
+  removeIn(directory: string, ...names: readonly string[]): Promise<void>;
+  /** Trees that are made in it from now on lie far from deleted ones, which makes them faster to make on ext4. Never throws. */
+  spread(directory: string): Promise<void>;
 }
 
 /** What a volume was at other moments: snapshots.ts and history.ts. */

@@ -1,7 +1,9 @@
 // Trees over gantry-copy and gantry-unpack (shim/copy.c, shim/unpack.c): whole trees copied, exchanged, measured and removed by
 // programs that hold files by descriptors, follow no link and die with the daemon.
 
+import { lstatSync } from "node:fs";
 import { opendir } from "node:fs/promises";
+import { join } from "node:path";
 import { EngineError, type ErrorKind } from "../../base/errors.ts";
 import { run, tryRun } from "../kernel/run.ts";
 import { removeSmallTree } from "../kernel/small-tree.ts";
@@ -32,14 +34,14 @@ export function createTrees(deps: Programs): Trees {
       const [bytes, shared] = said.trim().split(" ");
       return { bytes: Number(bytes), shared: shared === "1" };
     },
-    async fill(lower, path, destination, signal) {
-      const said = await copy(deps, "fill", [String(lower.length), ...lower, path, destination], signal);
+    async fill(lower, path, destination, signal, below = "") {
+      const said = await copy(deps, "fill", [String(lower.length), ...lower, path, destination, below], signal);
       return said.trim() === "filled";
     },
     async exchange(directory, fresh, aside) {
       await copy(deps, "exchange", [directory, fresh, aside]);
       // What processes put in the way meanwhile.
-      await remove(deps, [`${aside}.late`]);
+      if (lstatSync(`${aside}.late`, { throwIfNoEntry: false }) !== undefined) await removeByRm([`${aside}.late`]);
     },
     size: async (directory, signal) => Number(await copy(deps, "size", [directory], signal)),
     isEmpty: async (directory) => {
@@ -47,6 +49,9 @@ export function createTrees(deps: Programs): Trees {
       return (await entries.read()) === null;
     },
     remove: (...directories) => remove(deps, directories),
+    removeIn: (directory, ...names) => removeByRm(names.map((name) => join(directory, name))),
+    // Only that new trees are made faster hangs on it.
+    spread: async (directory) => void (await tryRun([deps.unpackPath, "spread", directory]).catch(() => undefined)),
   };
 }
 
@@ -76,6 +81,11 @@ async function remove({ unpackPath }: Programs, directories: readonly string[]):
     const options = { timeoutMs: noTimeLimitMs };
     const { exitCode } = await tryRun([unpackPath, "remove", ...some], options);
     // The slow way is good for every tree, and says what is the matter.
-    if (exitCode !== 0) await run(["rm", "-rf", "--one-file-system", "--", ...some], options);
+    if (exitCode !== 0) await removeByRm(some);
   }
+}
+
+/** It holds every directory by a descriptor. */
+async function removeByRm(paths: readonly string[]): Promise<void> {
+  if (paths.length > 0) await run(["rm", "-rf", "--one-file-system", "--", ...paths], { timeoutMs: noTimeLimitMs });
 }

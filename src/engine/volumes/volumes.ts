@@ -46,6 +46,7 @@ export function createVolumes(deps: VolumesDeps): Volumes {
     store,
     trees,
     files,
+    quotas,
     use: (volume) => useVolume(room, volume),
     adopt: (record, fresh) => adoptVolume(room, record, fresh),
     staging: () => layout.stage(),
