@@ -100,8 +100,8 @@ export async function createContainer(
   undo.move();
   const container = new Container(record);
   room.containers.set(id, container);
-  await failpoint("container.create.committed");
   provided.committed();
+  await failpoint("container.create.committed");
   room.announce(container, "create");
   return {
     id,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { ContainerId } from "../../base/ids.ts";
 import type { PlannedMount, SourcedMount } from "../runtime/index.ts";
 import type { ShimView } from "../runtime/shim.ts";
+import type { OverlayDirs } from "../snapshots/index.ts";
 import { imageLayerKey, volumeNamesOf } from "./mount-plan.ts";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
@@ -29,39 +30,42 @@ export async function mountSources(
   const mounts: SourcedMount[] = [];
   const views: ShimView[] = [];
   const paths = new Map<string, string>();
+  const volume = async (name: string): Promise<string> => {
+    const path = paths.get(name) ?? (await volumes.mount(name, id));
+    paths.set(name, path);
+    return path;
+  };
   let images = 0;
   try {
     for (const [index, mount] of planned.entries()) {
-      const view = (tree: ShimView["tree"], subpath: string, readonly: boolean): string => {
-        const inside = subpath === "" ? undefined : subpath;
-        views.push({ name: String(index), tree, source: inside, target: undefined, readonly });
-        return viewPath(room, id, index);
-      };
-      let source = "";
-      if (mount.kind === "bind") source = mount.source;
-      if (mount.kind === "volume") {
-        const path = paths.get(mount.name) ?? (await volumes.mount(mount.name, id));
-        paths.set(mount.name, path);
-        source =
-          mount.subpath === "" ? path : view({ kind: "path", path, isSocket: false }, mount.subpath, mount.readOnly);
+      const tree = mount.kind === "image" ? imageTree(snapshots.dirs(imageLayerKey(id, images++))) : undefined;
+      const path = mount.kind === "volume" ? await volume(mount.name) : mount.kind === "bind" ? mount.source : "";
+      const subpath = mount.kind === "volume" || mount.kind === "image" ? mount.subpath : "";
+      if (tree === undefined && subpath === "") {
+        mounts.push({ mount, source: path });
+        continue;
       }
-      if (mount.kind === "image") {
-        const { lower } = snapshots.dirs(imageLayerKey(id, images++));
-        const [only = ""] = lower;
-        // The kernel makes no overlay of one directory that nobody writes to.
-        const tree =
-          lower.length === 1
-            ? ({ kind: "path", path: only, isSocket: false } as const)
-            : ({ kind: "layers", lower, writable: undefined } as const);
-        source = view(tree, mount.subpath, true);
-      }
-      mounts.push({ mount, source });
+      views.push({
+        name: String(index),
+        tree: tree ?? { kind: "path", path, isSocket: false },
+        source: subpath === "" ? undefined : subpath,
+        target: undefined,
+        readonly: mount.readOnly,
+      });
+      mounts.push({ mount, source: viewPath(room, id, index), isView: true });
     }
   } catch (error) {
     for (const name of paths.keys()) await volumes.unmount(name, id);
     throw error;
   }
   return { mounts, views };
+}
+
+/** An image without layers has nothing but the empty directory that is its container's. */
+function imageTree({ lower, upper }: OverlayDirs): ShimView["tree"] {
+  return lower.length === 0
+    ? { kind: "path", path: upper, isSocket: false }
+    : { kind: "layers", lower, writable: undefined };
 }
 
 /** Where the shim shows a mount's tree, by its place among all mounts of its container. */

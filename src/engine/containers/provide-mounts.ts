@@ -21,7 +21,7 @@ export interface ProvidedMounts {
 }
 
 /**
- * @param image what empty volumes are filled from
+ * @param lower the container's own layers, which empty volumes are filled from
  * @param undo  takes what was made away again
  * @param held  keeps others from removing what is used; to be disposed after the commit, and after `undo`
  * @throws NotFound an image, or a volume of another container that is gone meanwhile; what Volumes.provide throws
@@ -30,7 +30,7 @@ export async function provideMounts(
   room: Room,
   id: ContainerId,
   planned: readonly PlannedMount[],
-  image: ResolvedImage,
+  lower: readonly string[],
   undo: AsyncDisposableStack,
   held: DisposableStack,
   signal: AbortSignal,
@@ -52,7 +52,6 @@ export async function provideMounts(
     changes.push(...layer.changes);
   }
   const wanted = planned.filter(isVolume);
-  const lower = image.topLayer === undefined ? [] : snapshots.chainDirs(image.topLayer);
   for (const { origin, name } of wanted) {
     if (origin === "VolumesFrom" && !volumes.has(name))
       throw new EngineError("NotFound", `get ${name}: no such volume`);

@@ -42,6 +42,7 @@ export const fakeHost: SpecHost = {
     devices.find((each) => each.path === path) ?? (path === "/dev/snd" || path === "/etc" ? "other" : "missing"),
   devicesUnder: (directory) => devices.filter((each) => each.path.startsWith(`${directory}/`)),
   propagationOf: (path) => ({ mountPoint: "/", shared: path.startsWith("/shared"), slave: path.startsWith("/slave") }),
+  isDirectory: (path) => !path.startsWith("/file"),
   readText: (path) => (path.endsWith("cgroup.controllers") ? "cpuset cpu io memory pids\n" : ""),
 };
 

@@ -66,6 +66,8 @@ export type PlannedMount = PlannedBind | PlannedVolume | PlannedTmpfs | PlannedI
 export interface SourcedMount {
   readonly mount: PlannedMount;
   readonly source: string;
+  /** The shim shows it there: the host cannot look at it, and nothing is mounted below it. */
+  readonly isView?: boolean;
 }
 
 /** "" for what has none. */
@@ -74,15 +76,16 @@ export function propagationOf(mount: PlannedMount): string {
 }
 
 /**
- * @param recursiveReadOnly the kernel knows mount_setattr (5.12): a read-only mount covers the mounts below it
+ * @param isDeep what is read-only covers the mounts below it: the kernel must know mount_setattr (5.12), and the source be a directory, for
+ *        crun 1.8 refuses "rro" for a file
  */
-export function renderMount({ mount, source }: SourcedMount, recursiveReadOnly: boolean): OciMount {
+export function renderMount({ mount, source }: SourcedMount, isDeep: boolean): OciMount {
   const { destination } = mount;
   if (mount.kind === "tmpfs") return { destination, type: "tmpfs", source: "tmpfs", options: mount.options };
   const recursive = mount.kind !== "bind" || mount.recursive;
   const options = [recursive ? "rbind" : "bind"];
   const top = mount.kind === "bind" && mount.readOnlyDepth === "top";
-  if (mount.readOnly) options.push(recursiveReadOnly && !top ? "rro" : "ro");
+  if (mount.readOnly) options.push(isDeep && !top ? "rro" : "ro");
   const propagation = propagationOf(mount) || "rprivate";
   // To crun 1.8 the "r" of any propagation is one of the bind as well: see docs/shim-protocol.md, "Views".
   options.push(recursive ? propagation : propagation.replace(/^r/, ""));

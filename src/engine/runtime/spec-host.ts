@@ -36,6 +36,8 @@ export interface SpecHost {
   /** Device nodes below a directory, links not followed; an unreadable directory counts as empty. */
   devicesUnder(directory: string): readonly HostDevice[];
   propagationOf(path: string): MountPropagation;
+  /** Symbolic links followed; false where nothing is, or nothing that can be looked at. */
+  isDirectory(path: string): boolean;
   /** A small text file of /proc or /sys; undefined when it cannot be read. */
   readText(path: string): string | undefined;
 }
@@ -114,6 +116,15 @@ export function parsePropagation(mountInfo: string, path: string): MountPropagat
   return best;
 }
 
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
+  }
+}
+
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
@@ -133,6 +144,7 @@ export function createSpecHost(): SpecHost {
     deviceAt,
     devicesUnder,
     readText,
+    isDirectory,
     propagationOf: (path) => parsePropagation(readFileSync("/proc/self/mountinfo", "utf8"), path),
   };
 }

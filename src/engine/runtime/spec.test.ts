@@ -7,6 +7,7 @@ import { defaultCapabilities } from "./capabilities.ts";
 import type { SpecInput } from "./index.ts";
 import { buildExecProcess } from "./exec-process.ts";
 import { fakeHost, specInput, v2Facts } from "./fixture.ts";
+import { planMounts } from "./mounts.ts";
 import { createSeccompPlanner } from "./seccomp/plan.ts";
 import { buildSpec, renderSpec } from "./spec.ts";
 
@@ -169,6 +170,19 @@ test("mounts of the client replace the engine's, and inner ones come after outer
     dev.filter((path) => path.startsWith("/dev")),
     ["/dev"],
   );
+});
+
+test("read-only covers the mounts below a directory; of a file, and of what the shim shows, only itself", () => {
+  const options = (changes: Partial<SpecInput>, hostConfig: HostConfig = {}): unknown =>
+    build(hostConfig, {}, changes).mounts.find(({ destination }) => destination === "/y")?.options;
+  assert.deepEqual(options({}, { Binds: ["/srv:/y:ro"] }), ["rbind", "rro", "rprivate"]);
+  assert.deepEqual(options({}, { Binds: ["/file:/y:ro"] }), ["rbind", "ro", "rprivate"]);
+  const { mounts } = planMounts({
+    hostConfig: { Mounts: [{ Type: "image", Source: "tools", Target: "/y" }] },
+    recursiveReadOnly: true,
+  });
+  const shown = mounts.map((mount) => ({ mount, source: "/run/views/0", isView: true }));
+  assert.deepEqual(options({ mounts: shown }), ["rbind", "ro", "rprivate"]);
 });
 
 test("ipc modes decide about /dev/shm", () => {

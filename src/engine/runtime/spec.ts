@@ -63,6 +63,7 @@ function planAllMounts(
   input: SpecInput,
   asked: readonly SourcedMount[],
   security: SecurityOptions,
+  host: SpecHost,
 ): readonly OciMount[] {
   const privileged = input.hostConfig.Privileged === true;
   const defaults = planDefaultMounts(input.hostConfig, {
@@ -81,8 +82,10 @@ function planAllMounts(
     });
   }
   const recursiveReadOnly = hasRecursiveReadOnly(input.facts.kernelVersion);
+  const isDeep = ({ mount, source, isView }: SourcedMount): boolean =>
+    mount.readOnly && isView !== true && recursiveReadOnly && host.isDirectory(source);
   const sorted = outerFirst(
-    [...withoutReplaced(own, destinations), ...asked.map((mount) => renderMount(mount, recursiveReadOnly))],
+    [...withoutReplaced(own, destinations), ...asked.map((each) => renderMount(each, isDeep(each)))],
     ({ destination }) => destination,
   );
   return [...withoutReplaced(defaults, destinations), ...sorted];
@@ -184,7 +187,7 @@ export function buildSpec(input: SpecInput, host: SpecHost, seccomp: SeccompPlan
     process,
     root: { path: input.rootfsPath, readonly: hostConfig.ReadonlyRootfs === true },
     ...(ownUts ? { hostname: input.hostname } : {}),
-    mounts: planAllMounts(input, asked, security),
+    mounts: planAllMounts(input, asked, security, host),
     ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
     linux,
   };
