@@ -81,6 +81,17 @@ int mount_tree(const char *directory, bool writable);
 // The merged view of `count` directories, the top-most first. `upper` is NULL for a view that is only read.
 int mount_overlay(char *const *directories, size_t count, const char *upper, const char *work);
 
+// The same with an upper directory in memory, on `place`, in the namespace that was entered.
+int mount_scratch_overlay(char *const *directories, size_t count, const char *place);
+// A mount namespace of this program's own.
+void enter_namespace(void);
+// Puts a mounted tree on `place`, in the namespace that was entered, so that others can be mounted in it.
+void attach_tree(int root, const char *place);
+void make_read_only(int root);
+
+// layer-quota.c: from now on this process cannot write beyond a quota, as root otherwise can on ext4. After limits of its own were raised.
+void respect_quotas(void);
+
 // layer-links.c
 struct stat;
 // The first path of a file with several names; NULL: this is the first, and remembered.

@@ -88,6 +88,7 @@ int main(int argc, char **argv) {
   set_limit(RLIMIT_CORE, 0);
   // Removing a tree holds a descriptor for every level.
   set_limit(RLIMIT_NOFILE, 2 * PATH_LIMIT);
+  respect_quotas();
   if (argc == 4 && strcmp(argv[1], "clone") == 0) {
     umask(0);
     int to = open_directory(argv[3]);

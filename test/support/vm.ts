@@ -41,6 +41,9 @@ export const guestNode = `/gantry/${relative(root, realpathSync(join(root, "node
 export interface VmOptions {
   /** Files and directories of the test host → absolute paths in the guest. */
   readonly files?: Readonly<Record<string, string>>;
+  /** More programs of the test host, and more modules of the guest's kernel. */
+  readonly programs?: readonly string[];
+  readonly modules?: readonly string[];
 }
 
 export interface VmResult {
@@ -130,7 +133,9 @@ function makeInitramfs(work: string, k: Kernel): string {
   return archive;
 }
 
-function makeRoot(work: string, k: Kernel, script: string, { files = {} }: VmOptions): string {
+function makeRoot(work: string, k: Kernel, script: string, options: VmOptions): string {
+  const { files = {} } = options;
+  const modules = moduleFiles(k.modules, [...engineModules, ...(options.modules ?? [])]);
   const staging = join(work, "root");
   for (const dir of [
     "proc",
@@ -150,7 +155,7 @@ function makeRoot(work: string, k: Kernel, script: string, { files = {} }: VmOpt
     mkdirSync(join(staging, dir), { recursive: true });
   }
   const node = realpathSync(join(root, "node_modules/.bin/node"));
-  for (const program of [...programs, node]) {
+  for (const program of [...programs, ...(options.programs ?? []), node]) {
     if (program !== node) copyInto(staging, program);
     for (const library of libraries(program)) copyInto(staging, library);
   }
@@ -170,7 +175,7 @@ function makeRoot(work: string, k: Kernel, script: string, { files = {} }: VmOpt
     mkdirSync(dirname(join(staging, to)), { recursive: true });
     cpSync(from, join(staging, to), { recursive: true });
   }
-  for (const file of moduleFiles(k.modules, engineModules)) {
+  for (const file of modules) {
     const target = join(staging, "lib/modules", k.release, file);
     mkdirSync(dirname(target), { recursive: true });
     cpSync(join(k.modules, file), target);
@@ -188,7 +193,7 @@ function makeRoot(work: string, k: Kernel, script: string, { files = {} }: VmOpt
     "mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mkdir -p /dev/pts /dev/shm",
     "mount -t devpts devpts /dev/pts; mount -t tmpfs tmpfs /run; mount -t cgroup2 cgroup /sys/fs/cgroup",
     "for c in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$c > /sys/fs/cgroup/cgroup.subtree_control; done",
-    ...moduleFiles(k.modules, engineModules).map((file) => `insmod /lib/modules/${k.release}/${file}`),
+    ...modules.map((file) => `insmod /lib/modules/${k.release}/${file}`),
     "ip link set lo up; hostname guest",
     "echo VM-BEGIN; sh /script; echo VM-END $?",
     "sync; poweroff -f",

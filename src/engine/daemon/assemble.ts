@@ -182,6 +182,7 @@ export async function assemble(
   const settingUp = networks.setUp();
   settingUp.catch(() => {});
   await endStaleSteps(config.execRoot, config.dataRoot);
+  const quotas = createProjectQuotas(programs.copy);
   const [content, snapshots, records] = await Promise.all([
     createContentStore({ store, dataRoot: config.dataRoot }),
     createSnapshotter({
@@ -190,6 +191,7 @@ export async function assemble(
       logger,
       unpackPath: programs.unpack,
       packPath: programs.pack,
+      quotas,
       maxLayerBytes: config.maxLayerBytes || undefined,
     }),
     openCacheRecords({ store, logger }),
@@ -212,7 +214,7 @@ export async function assemble(
   await settingUp;
   const plugins = createPlugins({ directories: config.pluginDirectories, logger });
   stack.defer(() => plugins.close());
-  const files = createFiles({ archivePath: programs.archive, unpackPath: programs.unpack });
+  const files = createFiles({ archivePath: programs.archive });
   const volumes = createVolumes({
     store,
     trees: createTrees({ copyPath: programs.copy, unpackPath: programs.unpack }),
@@ -220,7 +222,7 @@ export async function assemble(
     drivers: { get: (name) => plugins.volumeDriver(name), names: () => plugins.names() },
     users: { usersOf: (volume) => containersRef.current?.usersOf(volume) ?? [] },
     events,
-    quotas: createProjectQuotas(programs.copy),
+    quotas,
     dataRoot: config.dataRoot,
     copyPath: programs.copy,
     logger,

@@ -3,7 +3,7 @@
 // Everything here is 0700 and root's: setuid files in layers are out of reach for the host's users.
 
 import { randomUUID } from "node:crypto";
-import { chmodSync, chownSync, lstatSync, mkdirSync, renameSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { errnoOf } from "../../base/errors.ts";
@@ -15,6 +15,8 @@ import { removeSmallTree } from "../kernel/small-tree.ts";
 const treesAtOnce = 256;
 const removeTimeoutMs = 600_000;
 const spreadTimeoutMs = 10_000;
+/** Beside fs/ and work/. */
+const limitFile = "limit";
 
 /** The directories of one data root. */
 export class SnapshotDirectories {
@@ -70,10 +72,25 @@ export class SnapshotDirectories {
     return directory;
   }
 
-  /** Makes a writable layer's directories; its root looks like the root of what it covers. */
+  /** An empty directory of that number. */
+  make(number: number): void {
+    mkdirSync(this.of(number), { mode: 0o700 });
+  }
+
+  /** Remembers beside a writable layer that its size is limited, so that the limit is forgotten with it. */
+  markLimited(number: number, sizeBytes: number): void {
+    writeFileSync(join(this.of(number), limitFile), `${sizeBytes}\n`, { mode: 0o600 });
+  }
+
+  /** Also one whose making was cut off before anything was made in it. */
+  isLimited(number: number): boolean {
+    const directory = this.of(number);
+    return existsSync(join(directory, limitFile)) || (existsSync(directory) && !existsSync(join(directory, "fs")));
+  }
+
+  /** Makes a writable layer's directories in its own; its root looks like the root of what it covers. */
   makeWritable(number: number, parent: number | undefined): void {
     const directory = this.of(number);
-    mkdirSync(directory, { mode: 0o700 });
     mkdirSync(join(directory, "fs"), { mode: 0o755 });
     mkdirSync(join(directory, "work"), { mode: 0o700 });
     const { uid, gid, mode } = parent === undefined ? { uid: 0, gid: 0, mode: 0o755 } : lstatSync(this.fs(parent));
@@ -81,14 +98,25 @@ export class SnapshotDirectories {
     chmodSync(join(directory, "fs"), mode & 0o7777);
   }
 
-  /** Deletes every directory but those with these numbers, which are in use from now on; tmp/ is emptied. */
-  async sweep(known: ReadonlySet<number>, logger: Logger): Promise<void> {
+  /**
+   * Deletes every directory but those with these numbers, which are in use from now on; tmp/ is emptied.
+   *
+   * @param forget takes back the limit of one that has, or may have, one
+   */
+  async sweep(
+    known: ReadonlySet<number>,
+    logger: Logger,
+    forget: (directory: string) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     for (const number of known) this.taken(number);
     const left: string[] = [];
     for (const name of await this.list()) {
       if (/^[1-9][0-9]*$/.test(name) && known.has(Number(name))) continue;
       logger.warn("snapshots: removing what was left half made", { directory: name });
-      if (/^[1-9][0-9]*$/.test(name)) this.taken(Number(name));
+      if (/^[1-9][0-9]*$/.test(name)) {
+        this.taken(Number(name));
+        if (this.isLimited(Number(name))) await forget(this.of(Number(name)));
+      }
       left.push(join(this.root, name));
     }
     await this.removeTrees([...left, ...(await this.listStaging())]);

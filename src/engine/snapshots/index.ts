@@ -21,8 +21,19 @@ export interface Prepared {
 }
 
 export interface Snapshotter {
-  /** Makes the writable layer of container `key` over `parent`; the caller commits `changes`, then calls nothing more. */
-  prepare(key: string, parent: ChainId | undefined): Promise<Prepared>;
+  /**
+   * Makes the writable layer of container `key` over `parent`; the caller commits `changes`, then calls nothing more.
+   *
+   * @param limit of what is written to it, in bytes above 0, as long as it is there; the layer that it becomes has none
+   * @throws NotImplemented a limit, which the file system cannot keep; System
+   */
+  prepare(
+    key: string,
+    parent: ChainId | undefined,
+    limit?: { readonly sizeBytes: number | undefined },
+  ): Promise<Prepared>;
+  /** Why writable layers cannot be limited here, and what to do; undefined where they can. */
+  limitsUnsupported(): Promise<string | undefined>;
   /** Directories of a committed writable layer. @throws DataLoss the layer's rows or directories are gone */
   dirs(key: string): OverlayDirs;
   /** Rows to delete with the container; afterwards call `discard`, which takes the snapshotter's lock when layers go too. */

@@ -10,6 +10,7 @@ import { EngineError } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { Logger } from "../../base/log.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
+import type { ProjectQuotas } from "../kernel/project-quota.ts";
 import { syncDirectory } from "../kernel/sync-directory.ts";
 import { run } from "../kernel/run.ts";
 import type { Change, Store } from "../store/index.ts";
@@ -41,6 +42,8 @@ export interface SnapshotterDeps {
   readonly unpackPath: string;
   /** Path of gantry-pack. */
   readonly packPath: string;
+  /** Without them no writable layer can be limited. */
+  readonly quotas?: ProjectQuotas | undefined;
   /** Of the files of one layer, whatever the caller of `stage` allows; undefined for no limit of its own. */
   readonly maxLayerBytes?: number | undefined;
   /** Members of one layer; 2,000,000 without it. */
@@ -58,7 +61,8 @@ const maxChainLength = 125;
 export async function createSnapshotter(deps: SnapshotterDeps): Promise<Snapshotter> {
   const directories = new SnapshotDirectories(deps.dataRoot, deps.unpackPath);
   const { layers, writables } = await loadRecords(deps.store);
-  await directories.sweep(new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir)), deps.logger);
+  const known = new Set([...layers.values(), ...writables.values()].map(({ dir }) => dir));
+  await directories.sweep(known, deps.logger, async (directory) => deps.quotas?.release(directory));
   return new OverlaySnapshotter(deps, directories, layers, writables);
 }
 
@@ -93,8 +97,11 @@ class OverlaySnapshotter implements Snapshotter {
     });
   }
 
-  // oxlint-disable-next-line typescript/require-await -- the face leaves room for snapshotters that must wait
-  async prepare(key: string, parent: ChainId | undefined): Promise<Prepared> {
+  async prepare(
+    key: string,
+    parent: ChainId | undefined,
+    { sizeBytes }: { readonly sizeBytes: number | undefined } = { sizeBytes: undefined },
+  ): Promise<Prepared> {
     if (this.#writables.has(key)) throw new EngineError("Conflict", `a writable layer for ${key} exists already`);
     const parentLayer = parent === undefined ? undefined : this.#layer(parent);
     const dir = this.#directories.take();
@@ -102,12 +109,15 @@ class OverlaySnapshotter implements Snapshotter {
     this.#writables.set(key, { key, parent, dir });
     const undo = async (): Promise<void> => {
       this.#writables.delete(key);
-      await this.#directories.remove(dir);
+      await this.#removeWritable(dir);
     };
     try {
+      this.#directories.make(dir);
+      if (sizeBytes !== undefined) await this.#limit(dir, sizeBytes);
       this.#directories.makeWritable(dir, parentLayer?.dir);
     } catch (cause) {
       await undo();
+      if (cause instanceof EngineError) throw cause;
       throw new EngineError("System", `make the writable layer of ${key}: ${String(cause)}`, { cause });
     }
     return {
@@ -115,6 +125,25 @@ class OverlaySnapshotter implements Snapshotter {
       dirs: this.#dirsOf({ key, parent, dir }),
       undo,
     };
+  }
+
+  async limitsUnsupported(): Promise<string | undefined> {
+    const { quotas } = this.#deps;
+    return quotas === undefined ? "quotas are not in use" : quotas.unsupported(this.#directories.root);
+  }
+
+  /** All that is made in the directory is counted: the layer's files, and those that overlayfs is at work on. */
+  async #limit(dir: number, sizeBytes: number): Promise<void> {
+    const directory = this.#directories.of(dir);
+    if (this.#deps.quotas === undefined)
+      throw new EngineError("NotImplemented", `cannot limit the size of ${directory}: quotas are not in use`);
+    await this.#deps.quotas.limit(directory, sizeBytes);
+    this.#directories.markLimited(dir, sizeBytes);
+  }
+
+  async #removeWritable(dir: number): Promise<void> {
+    if (this.#directories.isLimited(dir)) await this.#deps.quotas?.release(this.#directories.of(dir));
+    await this.#directories.remove(dir);
   }
 
   dirs(key: string): OverlayDirs {
@@ -133,7 +162,7 @@ class OverlaySnapshotter implements Snapshotter {
         const { parent, dir } = writable;
         const unpin = parent === undefined ? undefined : this.#pins.pin(parent);
         this.#writables.delete(key);
-        await this.#directories.remove(dir);
+        await this.#removeWritable(dir);
         if (parent === undefined || unpin === undefined) return;
         // An image's layers stay, most likely: nobody waits for the lock then.
         if (this.#rootsBut(undefined).includes(parent)) this.#unpinLater(parent, unpin);
