@@ -21,6 +21,7 @@ import { diskUsageRoutes } from "./system/disk-usage.ts";
 import { systemRoutes } from "./system/routes.ts";
 import { unsupportedRoutes } from "./unsupported.ts";
 import { maxApiVersion } from "./version.ts";
+import { volumeHistoryRoutes } from "./volumes/history.ts";
 import { volumeRoutes } from "./volumes/routes.ts";
 
 export type { Transport } from "./surface.ts";
@@ -70,6 +71,8 @@ export function createApiServer(engine: Engine, options: ApiServerOptions): ApiS
     ...grpcRoutes(engine),
     ...networkRoutes(engine),
     ...connectRoutes(engine),
+    // Before the others: names of volumes may have slashes.
+    ...volumeHistoryRoutes(engine),
     ...volumeRoutes(engine),
   ]);
   return new HttpServer(router, {
