@@ -166,5 +166,6 @@ async function copyContent(
     return enter(path);
   };
   const fresh = await make(await make(await enter(data), basename(staged)), freshName);
-  return trees.fill(fill.lower, fill.path, `${fresh}/.`, signal);
+  // Awaited here: the descriptors are open until then.
+  return await trees.fill(fill.lower, fill.path, `${fresh}/.`, signal);
 }

@@ -156,13 +156,14 @@ async function planVolume(room: VolumeRoom, wish: NamedWish): Promise<Planned> {
   return { record, driver, fill, kind };
 }
 
+/** Asked in two ways: the protocol of plugins cannot tell "not there" from a failure, and an undo must not remove what was there before. */
 async function has(driver: VolumeDriver, name: string): Promise<boolean> {
   try {
     await driver.get(name);
     return true;
   } catch (error) {
-    if (error instanceof EngineError) return false;
-    throw error;
+    if (!isEngineError(error, "NotFound")) throw error;
+    return (await driver.list()).some((volume) => volume.name === name);
   }
 }
 
