@@ -62,6 +62,6 @@ function required(exchange: Exchange, name: string): string {
 function parseLabels(text: string): Readonly<Record<string, string>> {
   if (text === "") return {};
   const value = parseJson(text, "invalid labels: ");
-  const { labels } = decodeObject(labelsSchema, { labels: value }, "ImportRequest");
+  const { labels } = decodeObject(labelsSchema, new Map([["labels", value]]), "ImportRequest");
   return (labels ?? {}) as Readonly<Record<string, string>>;
 }
