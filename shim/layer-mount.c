@@ -9,6 +9,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -25,7 +26,10 @@ static int open_root(int mounted, const char *what) {
   return root;
 }
 
-static void enter_namespace(void) {
+// The old ways leave no detached trees.
+static bool is_attached;
+
+void enter_namespace(void) {
   if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, PRIVATE | RECURSIVE, NULL) < 0)
     fail(EXIT_SYSTEM, "mount namespace: %s", strerror(errno));
 }
@@ -113,6 +117,7 @@ static int mount_old(char *const *directories, size_t count, const char *upper, 
     at += (size_t)snprintf(options + at, sizeof options - at, "%s%s", i == 0 ? "" : ":", directories[i] + shared);
   if (at >= sizeof options) fail(EXIT_SYSTEM, "overlay: the paths of the layers are too long for this kernel");
   enter_namespace();
+  is_attached = true;
   if (chdir(shared_path) < 0) fail_errno("change to", shared_path);
   if (mount("overlay", directories[0], "overlay", (upper == NULL ? READ_ONLY : 0) | NO_SUID | NO_DEVICES | NO_EXEC, options) < 0)
     fail(EXIT_SYSTEM, "overlay of %s: %s", directories[0], strerror(errno));
@@ -123,4 +128,24 @@ int mount_overlay(char *const *directories, size_t count, const char *upper, con
   int mounted = mount_new(directories, count, upper, work);
   if (mounted < 0) mounted = mount_old(directories, count, upper, work);
   return open_root(mounted, directories[0]);
+}
+
+int mount_scratch_overlay(char *const *directories, size_t count, const char *place) {
+  char upper[PATH_LIMIT], work[PATH_LIMIT];
+  int n = snprintf(upper, sizeof upper, "%s/upper", place), m = snprintf(work, sizeof work, "%s/work", place);
+  if (n >= (int)sizeof upper || m >= (int)sizeof work) fail(EXIT_SYSTEM, "%s: too long a path", place);
+  if (mount("tmpfs", place, "tmpfs", NO_SUID | NO_DEVICES | NO_EXEC, "mode=700,size=16m") < 0 || mkdir(upper, 0755) < 0 || mkdir(work, 0700) < 0)
+    fail(EXIT_SYSTEM, "mount a scratch directory: %s", strerror(errno));
+  return mount_overlay(directories, count, upper, work);
+}
+
+void attach_tree(int root, const char *place) {
+  if (!is_attached && syscall(SYS_move_mount, root, "", AT_FDCWD, place, MOVE_MOUNT_F_EMPTY_PATH) < 0)
+    fail(EXIT_SYSTEM, "mount the tree: %s", strerror(errno));
+}
+
+void make_read_only(int root) {
+  struct mount_attr attributes = {.attr_set = MOUNT_ATTR_RDONLY};
+  if (syscall(SYS_mount_setattr, root, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    fail(EXIT_SYSTEM, "make the tree read-only: %s", strerror(errno));
 }

@@ -175,7 +175,7 @@ static void make_hard_link(const char *path, const struct entry *entry, const st
   struct stat st, old;
   bool hidden = whiteouts != WHITEOUTS_ORDINARY && has_prefix(name, whiteout_prefix);
   if (from < 0 || *name == 0 || hidden || fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-    fail(EXIT_BAD_ARCHIVE, "%s: a hard link to %s, which is not in the layer", path, target);
+    fail(EXIT_BAD_ARCHIVE, "%s: a hard link to %s, which is not %s", path, target, whiteouts == WHITEOUTS_ORDINARY ? "there" : "in the layer");
   if (S_ISDIR(st.st_mode)) fail(EXIT_BAD_ARCHIVE, "%s: a hard link to the directory %s", path, target);
   char kept[256];
   strcpy(kept, name); // clean_path let no component be longer

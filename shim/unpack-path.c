@@ -147,10 +147,18 @@ int open_parent(const char *path, const char **name, bool make) {
   return cached_fd;
 }
 
+// From another mount namespace nothing stands in the way of removing what a container has mounted on.
+static void refuse_mount(int parent, const char *name, const char *path) {
+  struct statx st;
+  if (!crosses_mounts || syscall(SYS_statx, parent, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE, &st) < 0) return;
+  if ((st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0) fail(EXIT_SYSTEM, "RemoveAll %s: device or resource busy", path + strlen(put_in_front));
+}
+
 // unlink for what is no directory; its bytes no longer count when this was the last name. False: it is a directory.
 static bool remove_name(int parent, const char *name, const char *path) {
   struct stat st;
   if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("replace", path);
+  refuse_mount(parent, name, path);
   if (S_ISDIR(st.st_mode)) return false;
   bool last = names_in_layer(&st) == 1;
   if (!keep_aside(parent, name, &st) && unlinkat(parent, name, 0) < 0) fail_errno("replace", path);

@@ -7,12 +7,8 @@ const byHand = "volume plugins that serve a socket in /run/docker/plugins work";
 
 /** [method, pattern, what it is, what to do]. */
 const operations: readonly (readonly [Method, string, string, string])[] = [
-  ["GET", "/containers/{id}/changes", "diff", "compare from inside the container with docker exec"],
   ["GET", "/containers/{id}/stats", "stats", "read the container's cgroup, or use docker top"],
   ["POST", "/containers/{id}/update", "update", "create the container anew with the other limits"],
-  ["HEAD", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
-  ["GET", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
-  ["PUT", "/containers/{id}/archive", "cp", "run tar in the container with docker exec -i"],
   ["GET", "/plugins/privileges", "plugin privileges", byHand],
   ["POST", "/plugins/pull", "plugin install", byHand],
   ["POST", "/plugins/create", "plugin create", byHand],

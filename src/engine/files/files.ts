@@ -1,11 +1,95 @@
-// Stub until the room is built.
+// createFiles: each question is a process of gantry-archive that is bound to the request. What it reads may be a file system of
+// the container's own that never answers: then nothing waits but that request.
+
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { EngineError } from "../../base/errors.ts";
-import type { Files } from "./index.ts";
+import type { Files, PathStat } from "./index.ts";
+import { answerOf, type ArchiveProcess, startArchive } from "./run.ts";
+import { checkPath, parseChanges, parseStat, rootWords } from "./words.ts";
 
-const missing = (what: string) => () =>
-  Promise.reject(new EngineError("NotImplemented", `${what} is not supported yet`));
+const maxStatBytes = 64 << 10;
+/** Paths of some million files. */
+const maxChangesBytes = 512 << 20;
+const highWaterMark = 256 << 10;
 
-/** @param deps paths of the engine's own programs */
-export function createFiles(_deps: { readonly archivePath: string; readonly unpackPath: string }): Files {
-  return { stat: missing("cp"), pack: missing("cp"), extract: missing("cp"), changes: missing("diff") };
+/** @param deps path of gantry-archive */
+export function createFiles(deps: { readonly archivePath: string }): Files {
+  const { archivePath } = deps;
+  return {
+    async stat(root, path, signal) {
+      const args = ["stat", ...rootWords(root, false), checkPath(path)];
+      const found = parseStat(await answerOf(startArchive(archivePath, args, "none", signal), maxStatBytes));
+      if (found === undefined) throw new EngineError("System", "gantry-archive gave a damaged answer");
+      return found.stat;
+    },
+    async pack(root, path, signal) {
+      const args = ["pack", ...rootWords(root, false), checkPath(path)];
+      const child = startArchive(archivePath, args, "none", signal);
+      const { stat, rest } = await readStat(child);
+      return { stat, tar: Readable.from(tarOf(child, rest), { objectMode: false, highWaterMark }) };
+    },
+    async extract(root, path, tar, { keepTypes, owner }, signal) {
+      const args = ["extract", ...rootWords(root, true), checkPath(path), keepTypes ? "keep" : "replace"];
+      args.push(...(owner === undefined ? ["-", "-"] : [String(owner.uid), String(owner.gid)]));
+      await feed(startArchive(archivePath, args, "tar", signal), tar);
+    },
+    async changes({ upper, lower }, signal) {
+      const args = ["changes", upper, ...lower];
+      return parseChanges(await answerOf(startArchive(archivePath, args, "none", signal), maxChangesBytes));
+    },
+  };
+}
+
+/** The beginning of what it prints. */
+async function readStat(child: ArchiveProcess): Promise<{ readonly stat: PathStat; readonly rest: Buffer }> {
+  let start = Buffer.alloc(0);
+  for await (const chunk of child.stdout.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    start = Buffer.concat([start, chunk]);
+    const found = parseStat(start);
+    if (found !== undefined) return { stat: found.stat, rest: start.subarray(found.end) };
+    if (start.length > maxStatBytes) break;
+  }
+  child.kill();
+  throw (await child.ended) ?? new EngineError("System", "gantry-archive gave a damaged answer");
+}
+
+/** The last read throws what went wrong: a tar that is cut off does not end. */
+async function* tarOf(child: ArchiveProcess, rest: Buffer): AsyncGenerator<Buffer> {
+  try {
+    if (rest.length > 0) yield rest;
+    yield* child.stdout as AsyncIterable<Buffer>;
+    const failure = await child.ended;
+    if (failure !== undefined) throw failure;
+  } finally {
+    child.kill();
+  }
+}
+
+async function feed(child: ArchiveProcess, tar: Readable): Promise<void> {
+  const { stdin } = child;
+  if (stdin === null) throw new TypeError("gantry-archive was started without a pipe");
+  // It says when it has opened the directory: until then nothing of the tar is taken.
+  const opened = Promise.withResolvers<boolean>();
+  child.stdout.on("data", () => opened.resolve(true)).on("close", () => opened.resolve(false));
+  if (!(await opened.promise))
+    throw (await child.ended) ?? new EngineError("System", "gantry-archive gave a damaged answer");
+  let inputError: { readonly error: unknown } | undefined;
+  const onError = (error: unknown): void => {
+    inputError ??= { error };
+    child.kill();
+  };
+  tar.once("error", onError);
+  try {
+    // Its own words say more than EPIPE does.
+    const fed = pipeline(tar, stdin).catch(() => undefined);
+    const failure = await child.ended;
+    tar.off("error", onError);
+    tar.destroy();
+    await fed;
+    if (inputError !== undefined) throw inputError.error;
+    if (failure !== undefined) throw failure;
+  } finally {
+    child.kill();
+  }
 }

@@ -5,6 +5,7 @@ import type { ContainerId } from "../../../base/ids.ts";
 import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
 import type { ContainersPort, Engine } from "../ports.ts";
 import { type Route, route } from "../router.ts";
+import { containerArchiveRoutes } from "./archive.ts";
 import { parseCreate, parseList, parsePrune, parseResize, parseStop } from "./parse.ts";
 import { renderInspect, renderSummaries } from "./render.ts";
 import { containerStreamRoutes } from "./streams.ts";
@@ -33,6 +34,7 @@ export function containerRoutes(engine: Engine): readonly Route[] {
       });
     }),
     ...containerStreamRoutes(containers, of),
+    ...containerArchiveRoutes(containers, of),
     route("GET", "/containers/{id}/json", async (exchange) => {
       const container = await containers.inspect(of(exchange), exchange.query.bool("size"));
       sendJson(exchange, 200, renderInspect(container, exchange.minor));

@@ -1,29 +1,28 @@
 // Images and containers as archives: GET /images/get, /images/{name}/get, /containers/{id}/export; and POST /commit.
 
-import { once } from "node:events";
-import type { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import { EngineError, messageOf } from "../../../base/errors.ts";
+import { EngineError } from "../../../base/errors.ts";
 import { parseNamed, renderReference, withDefaultTag, withTag } from "../../../base/reference.ts";
 import { readObject } from "../body.ts";
 import { commitSchema } from "../containers/schema.ts";
 import { type Exchange, param, sendJson } from "../exchange.ts";
 import type { CommitRequest, Engine } from "../ports.ts";
 import { type Route, route } from "../router.ts";
+import { sendArchive } from "../send-archive.ts";
 import { parsePlatformJson } from "./routes.ts";
 
 export function archiveRoutes(engine: Engine): readonly Route[] {
   const { containers, images } = engine;
   const save = async (exchange: Exchange, names: readonly string[]): Promise<void> => {
     const archive = await images.save(names, parsePlatform(exchange), exchange.signal);
-    await sendArchive(exchange, "application/x-tar", archive);
+    await sendArchive(exchange, { "Content-Type": "application/x-tar" }, archive);
   };
   return [
     route("GET", "/images/get", (exchange) => save(exchange, exchange.query.all("names"))),
     route("GET", "/images/{name}/get", (exchange) => save(exchange, [param(exchange, "name")])),
     route("GET", "/containers/{id}/export", async (exchange) => {
       const id = containers.resolve(param(exchange, "id"));
-      await sendArchive(exchange, "application/octet-stream", await containers.export(id, exchange.signal));
+      const tar = await containers.export(id, exchange.signal);
+      await sendArchive(exchange, { "Content-Type": "application/octet-stream" }, tar);
     }),
     route("POST", "/commit", async (exchange) => {
       const request = await parseCommit(exchange);
@@ -62,40 +61,4 @@ function parseTarget(repository: string, tag: string): string | undefined {
   const named = parseNamed(repository);
   if (named.digest !== undefined) throw new EngineError("InvalidParameter", "cannot import digest reference");
   return renderReference(tag === "" ? withDefaultTag(named) : withTag(named, tag));
-}
-
-/**
- * The head goes out with the first byte, so that what fails before it is an ordinary error reply. What fails later cuts the
- * connection: the client sees that the archive is not whole.
- */
-async function sendArchive(exchange: Exchange, contentType: string, archive: Readable): Promise<void> {
-  // Errors are met where it is read; one that comes when nobody reads any more (the client is gone) is nobody's.
-  archive.on("error", () => undefined);
-  try {
-    await firstBytes(archive, exchange.signal);
-  } catch (error) {
-    archive.destroy();
-    throw error;
-  }
-  const response = exchange.reply.stream(200, { "Content-Type": contentType });
-  try {
-    await pipeline(archive, response, { signal: exchange.signal });
-  } catch (error) {
-    archive.destroy();
-    response.destroy();
-    if (!exchange.signal.aborted)
-      exchange.log.warn("an archive was cut off", { path: exchange.request.url ?? "", error: messageOf(error) });
-  }
-}
-
-/** Resolves when there is something to read, or nothing will come. @throws what the archive fails with */
-async function firstBytes(archive: Readable, signal: AbortSignal): Promise<void> {
-  if (archive.readableLength > 0 || archive.readableEnded || archive.closed) return;
-  const close = new AbortController();
-  try {
-    const either = { signal: AbortSignal.any([signal, close.signal]) };
-    await Promise.race([once(archive, "readable", either), once(archive, "close", either)]);
-  } finally {
-    close.abort();
-  }
 }

@@ -1,0 +1,76 @@
+// /containers/{id}/archive and /containers/{id}/changes: files in and out, and what was changed.
+
+import { EngineError, isEngineError } from "../../../base/errors.ts";
+import type { ContainerId } from "../../../base/ids.ts";
+import { type Exchange, param, sendEmpty, sendJson } from "../exchange.ts";
+import type { ContainersPort } from "../ports.ts";
+import { type Route, route } from "../router.ts";
+import { sendArchive } from "../send-archive.ts";
+import { upload } from "../upload.ts";
+import { renderPathStat } from "./path-stat.ts";
+
+const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
+const statHeader = "X-Docker-Container-Path-Stat";
+
+export function containerArchiveRoutes(
+  containers: ContainersPort,
+  of: (exchange: Exchange) => ContainerId,
+): readonly Route[] {
+  return [
+    route("HEAD", "/containers/{id}/archive", async (exchange) => {
+      const path = parsePath(exchange);
+      const id = of(exchange);
+      const stat = await found(exchange, path, of, () => containers.statPath(id, path, exchange.signal));
+      exchange.reply.send(200, { [statHeader]: renderPathStat(stat) }, "");
+    }),
+    route("GET", "/containers/{id}/archive", async (exchange) => {
+      const path = parsePath(exchange);
+      const id = of(exchange);
+      const { stat, tar } = await found(exchange, path, of, () => containers.packPath(id, path, exchange.signal));
+      const headers = { "Content-Type": "application/x-tar", [statHeader]: renderPathStat(stat) };
+      await sendArchive(exchange, headers, tar);
+    }),
+    route("PUT", "/containers/{id}/archive", async (exchange) => {
+      const path = parsePath(exchange);
+      const id = of(exchange);
+      const { query, signal } = exchange;
+      const request = {
+        path,
+        noOverwriteDirNonDir: query.bool("noOverwriteDirNonDir"),
+        copyUidGid: query.bool("copyUIDGID"),
+      };
+      const archive = upload(exchange);
+      await found(exchange, path, of, () => containers.extractInto(id, request, archive, signal));
+      sendEmpty(exchange, 200);
+    }),
+    route("GET", "/containers/{id}/changes", async (exchange) => {
+      const changes = await containers.changes(of(exchange), exchange.signal);
+      const rendered = changes.map(({ path, kind }) => ({ Path: path, Kind: changeKinds[kind] }));
+      sendJson(exchange, 200, rendered.length === 0 ? null : rendered);
+    }),
+  ];
+}
+
+/** @throws InvalidParameter with dockerd's text, in which a space is missing */
+function parsePath(exchange: Exchange): string {
+  const path = exchange.query.text("path");
+  if (path === "") throw new EngineError("InvalidParameter", "bad parameter: pathcannot be empty");
+  return path;
+}
+
+/** While the container is there it is the file that is not found; its text has the container's name as the client wrote it. */
+async function found<T>(
+  exchange: Exchange,
+  path: string,
+  of: (exchange: Exchange) => ContainerId,
+  action: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!isEngineError(error, "NotFound")) throw error;
+    of(exchange);
+    const message = `Could not find the file ${path} in container ${param(exchange, "id")}`;
+    throw new EngineError("NotFound", message, { cause: error });
+  }
+}
