@@ -148,10 +148,12 @@ async function copyContent(
   fill: Fill,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { trees } = room.deps;
+  const { trees, quotas } = room.deps;
   if (!isInside) {
     const fresh = join(staged, freshName);
     await mkdir(fresh);
+    // Only so can it be moved into a volume whose size is limited.
+    await quotas.share(fresh, data);
     return trees.fill(fill.lower, fill.path, fresh, signal);
   }
   await using opened = new AsyncDisposableStack();
