@@ -3,11 +3,11 @@
 import type { ContainerSummary } from "../spec/docker/container.ts";
 import type { ContentUsage } from "../spec/docker/disk-usage.ts";
 import type { ImageSummary } from "../spec/docker/image.ts";
+import type { Volume } from "../spec/docker/volume.ts";
 import type { Client } from "./client.ts";
 import { renderFilters, type FilterArgs } from "./filters.ts";
 
-export interface VolumeUsage {
-  readonly Name?: string;
+export interface VolumeUsage extends Partial<Omit<Volume, "UsageData">> {
   /** -1 where the daemon does not know. */
   readonly UsageData?: { readonly Size?: number; readonly RefCount?: number } | null;
 }
@@ -39,14 +39,6 @@ export interface DiskUsage {
 
 export function diskUsage(client: Client): Promise<DiskUsage> {
   return client.json("GET", "/system/df");
-}
-
-/** Anonymous volumes that no container uses. */
-export function pruneVolumes(
-  client: Client,
-  filters: FilterArgs,
-): Promise<{ readonly VolumesDeleted: readonly string[] | null; readonly SpaceReclaimed: number }> {
-  return client.json("POST", "/volumes/prune", { query: { filters: renderFilters(filters) } });
 }
 
 /** Bytes; undefined sets no bound. `keepStorage` is the old name of `reservedSpace`. */

@@ -26,6 +26,11 @@ export function commandHelp(path: string, entry: CommandEntry, command: Command)
   return `Usage:  ${path} ${command.usage}\n\n${entry.short}\n${aliases}${options}`;
 }
 
+/** Commands and groups of a group, by name. */
+function inOrder(group: CommandGroup): readonly (readonly [string, { readonly short: string }])[] {
+  return [...group.commands, ...(group.groups ?? [])].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 /** `gantry container --help`. */
 export function groupHelp(name: string, group: CommandGroup): string {
   return `Usage:  gantry ${name} COMMAND
@@ -33,7 +38,7 @@ export function groupHelp(name: string, group: CommandGroup): string {
 ${group.short}
 
 Commands:
-${commandLines(group.commands, 11)}
+${commandLines(inOrder(group), 11)}
 Run 'gantry ${name} COMMAND --help' for more information on a command.
 `;
 }
@@ -50,7 +55,10 @@ ${commandLines(all.slice(0, commonCommands), 11)}
 Management Commands:
 ${commandLines(commandGroups, 11)}
 Commands:
-${commandLines(all.slice(commonCommands), 11)}${optionsSection("Global Options", flags)}
+${commandLines(
+  all.slice(commonCommands).filter(([, { hidden }]) => hidden !== true),
+  11,
+)}${optionsSection("Global Options", flags)}
 Run 'gantry COMMAND --help' for more information on a command.
 `;
 }

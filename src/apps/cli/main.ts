@@ -5,7 +5,7 @@ import { CliError, type Command, type CommandContext } from "./command.ts";
 import { describeError } from "./errors.ts";
 import { escapeControls } from "./escape.ts";
 import { clientOf, globalFlags } from "./global-flags.ts";
-import { commandGroups, findInGroup, topCommands, type CommandEntry } from "./registry.ts";
+import { commandGroups, findInGroup, topCommands, type CommandEntry, type CommandGroup } from "./registry.ts";
 
 /** Where the program reads its environment and writes; tests hand over their own. */
 export interface Surroundings {
@@ -123,15 +123,26 @@ async function dispatch(surroundings: Surroundings, argv: readonly string[]): Pr
     );
     return 1;
   }
-  const sub = first === "help" ? rest[0] : second;
+  const words = first === "help" ? rest : globals.positional.slice(1);
+  return dispatchGroup(surroundings, name, group, words, { isHelp, globals });
+}
+
+/** @param name the words that lead to the group: "volume", "volume snapshot" */
+async function dispatchGroup(
+  surroundings: Surroundings,
+  name: string,
+  group: CommandGroup,
+  words: readonly string[],
+  outer: { readonly isHelp: boolean; readonly globals: Flags },
+): Promise<number> {
+  const [sub, ...rest] = words;
+  const path = `gantry ${name}`;
   if (sub === undefined || sub === "--help" || sub === "-h") {
     const { groupHelp } = await import("./help.ts");
-    if (sub === undefined && !isHelp) surroundings.err(groupHelp(name, group));
+    if (sub === undefined && !outer.isHelp) surroundings.err(groupHelp(name, group));
     else await surroundings.out(groupHelp(name, group));
     return 0;
   }
-  const found = findInGroup(name, group, sub);
-  const path = `gantry ${name}`;
   if (sub.startsWith("-"))
     return complainAboutFlags(
       surroundings,
@@ -141,13 +152,16 @@ async function dispatch(surroundings: Surroundings, argv: readonly string[]): Pr
         sub.startsWith("--") ? `unknown flag: ${sub}` : `unknown shorthand flag: '${sub.charAt(1)}' in ${sub}`,
       ),
     );
+  const inner = group.groups?.get(sub);
+  if (inner !== undefined) return dispatchGroup(surroundings, `${name} ${sub}`, inner, rest, outer);
+  const found = findInGroup(name, group, sub);
   if (found === undefined) {
     surroundings.err(
       `gantry: unknown command: ${path} ${escapeControls(sub)}\n\nUsage:  ${path}\n\nRun '${path} --help' for more information\n`,
     );
     return 1;
   }
-  return runCommand(surroundings, `${path} ${sub}`, found, isHelp ? helpArgs : rest, globals);
+  return runCommand(surroundings, `${path} ${sub}`, found, outer.isHelp ? ["--help"] : rest, outer.globals);
 }
 
 function reportFailure(surroundings: Surroundings, error: unknown, path: string): number {
@@ -167,9 +181,15 @@ function reportFailure(surroundings: Surroundings, error: unknown, path: string)
 function pathOf(argv: readonly string[]): string {
   const words = argv.filter((word) => !word.startsWith("-"));
   const at = words.findIndex((word) => topCommands.has(word) || commandGroups.has(word));
-  const first = words[at];
-  if (first === undefined) return "gantry";
-  return commandGroups.has(first) ? `gantry ${first} ${words[at + 1] ?? ""}`.trimEnd() : `gantry ${first}`;
+  const path = ["gantry"];
+  let groups: ReadonlyMap<string, CommandGroup> | undefined = commandGroups;
+  for (const word of at < 0 ? [] : words.slice(at)) {
+    path.push(word);
+    const group: CommandGroup | undefined = groups?.get(word);
+    if (group === undefined) break;
+    groups = group.groups;
+  }
+  return path.join(" ");
 }
 
 /** Runs the program; resolves with its exit code. Nothing is thrown. */

@@ -7,12 +7,16 @@ export interface CommandEntry {
   readonly short: string;
   /** Every way to call it, in the order that help shows them; more than one makes an Aliases section. */
   readonly aliases: readonly string[];
+  /** Not for people: helps do not list it. */
+  readonly hidden?: boolean;
   load(): Promise<{ readonly command: Command }>;
 }
 
 export interface CommandGroup {
   readonly short: string;
   readonly commands: ReadonlyMap<string, CommandEntry>;
+  /** Groups in it. */
+  readonly groups?: ReadonlyMap<string, CommandGroup>;
 }
 
 function entry(short: string, aliases: readonly string[], load: CommandEntry["load"]): CommandEntry {
@@ -34,7 +38,29 @@ const commit = entry(
   ["container commit", "commit"],
   () => import("./commands/commit.ts"),
 );
+const complete: CommandEntry = {
+  ...entry("Complete a command line", ["__complete"], () => import("./commands/complete.ts")),
+  hidden: true,
+};
+const completion = entry(
+  "Print a script that lets a shell complete command lines",
+  ["completion"],
+  () => import("./commands/completion.ts"),
+);
+const cp = entry(
+  `Copy files between a container and this machine
+
+"-" as the source reads a tar archive from stdin and unpacks it in a
+directory of the container; "-" as the destination writes one to stdout.`,
+  ["container cp", "cp"],
+  () => import("./commands/cp.ts"),
+);
 const create = entry("Make a new container", ["container create", "create"], () => import("./commands/create.ts"));
+const diff = entry(
+  "Show which files of a container were changed (A added, C changed, D deleted)",
+  ["container diff", "diff"],
+  () => import("./commands/diff.ts"),
+);
 const events = entry(
   "Follow what happens in the daemon",
   ["system events", "events"],
@@ -157,7 +183,10 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
     attach,
     build,
     commit,
+    completion,
+    cp,
     create,
+    diff,
     events,
     export: exportContainer,
     history,
@@ -179,6 +208,7 @@ export const topCommands: ReadonlyMap<string, CommandEntry> = new Map(
     top,
     unpause,
     wait,
+    __complete: complete,
   }),
 );
 
@@ -201,6 +231,42 @@ const networkInspect = entry(
   () => import("./commands/inspect-network.ts"),
 );
 
+const volumeInspect = entry(
+  "Show everything about volumes as JSON",
+  ["volume inspect"],
+  () => import("./commands/inspect-volume.ts"),
+);
+
+const volumeSnapshots: CommandGroup = {
+  short: "Manage what volumes held at other moments",
+  commands: new Map<string, CommandEntry>([
+    [
+      "create",
+      entry(
+        "Keep what a volume holds now\nContainers that use it go on. Without a name, the snapshot is named by the time.",
+        ["volume snapshot create"],
+        () => import("./commands/volume-snapshot-create.ts"),
+      ),
+    ],
+    [
+      "ls",
+      entry(
+        "List the snapshots of a volume, oldest first",
+        ["volume snapshot ls", "volume snapshot list"],
+        () => import("./commands/volume-snapshot-ls.ts"),
+      ),
+    ],
+    [
+      "rm",
+      entry(
+        "Remove snapshots of a volume",
+        ["volume snapshot rm", "volume snapshot remove"],
+        () => import("./commands/volume-snapshot-rm.ts"),
+      ),
+    ],
+  ]),
+};
+
 /** The groups of commands. */
 export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
   [
@@ -210,7 +276,9 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
       commands: new Map<string, CommandEntry>([
         ["attach", attach],
         ["commit", commit],
+        ["cp", cp],
         ["create", create],
+        ["diff", diff],
         ["exec", exec],
         ["export", exportContainer],
         ["inspect", containerInspect],
@@ -369,6 +437,48 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
         ["info", info],
         ["prune", entry("Remove what is not used", ["system prune"], () => import("./commands/system-prune.ts"))],
       ]),
+    },
+  ],
+  [
+    "volume",
+    {
+      short: "Manage volumes",
+      commands: new Map<string, CommandEntry>([
+        ["create", entry("Make a volume", ["volume create"], () => import("./commands/volume-create.ts"))],
+        [
+          "export",
+          entry(
+            "Write a volume's files to a tar archive (to stdout by default)",
+            ["volume export"],
+            () => import("./commands/volume-export.ts"),
+          ),
+        ],
+        [
+          "import",
+          entry("Make a volume of a tar archive", ["volume import"], () => import("./commands/volume-import.ts")),
+        ],
+        ["inspect", volumeInspect],
+        ["ls", entry("List volumes", ["volume ls", "volume list"], () => import("./commands/volume-ls.ts"))],
+        ["prune", entry("Remove unused local volumes", ["volume prune"], () => import("./commands/volume-prune.ts"))],
+        [
+          "restore",
+          entry(
+            "Make a volume what a snapshot of it holds\nWhat it holds now is kept as a snapshot, unless --discard is given.",
+            ["volume restore"],
+            () => import("./commands/volume-restore.ts"),
+          ),
+        ],
+        [
+          "rm",
+          entry(
+            "Remove volumes that no container uses",
+            ["volume rm", "volume remove"],
+            () => import("./commands/volume-rm.ts"),
+          ),
+        ],
+        ["update", entry("Change labels of a volume", ["volume update"], () => import("./commands/volume-update.ts"))],
+      ]),
+      groups: new Map([["snapshot", volumeSnapshots]]),
     },
   ],
 ]);

@@ -1,15 +1,16 @@
-// `gantry inspect`: containers, images and networks by name or id, in this order. Source: the docker CLI 28.
+// `gantry inspect`: containers, images, networks and volumes by name or id, in this order. Source: the docker CLI 28.
 
 import { ConnectionError, DaemonError } from "../../../client/client.ts";
 import { inspectContainerRaw } from "../../../client/containers.ts";
 import { inspectImageRaw } from "../../../client/images.ts";
 import { inspectNetworkRaw } from "../../../client/networks.ts";
+import { inspectVolumeRaw } from "../../../client/volumes.ts";
 import { CliError, type Command } from "../command.ts";
 import { objectFormatFlag } from "../format-flag.ts";
 import { inspectObjects, type Inspected } from "../inspect.ts";
 
-const otherKinds = ["config", "node", "plugin", "secret", "service", "task", "volume"];
-const kinds = ["container", "image", "network"] as const;
+const otherKinds = ["config", "node", "plugin", "secret", "service", "task"];
+const kinds = ["container", "image", "network", "volume"] as const;
 
 export const command: Command = {
   usage: "[OPTIONS] NAME|ID [NAME|ID...]",
@@ -34,6 +35,7 @@ export const command: Command = {
       container: (name) => inspectContainerRaw(client, name, flags.bool("size")),
       image: (name) => inspectImageRaw(client, name),
       network: (name) => inspectNetworkRaw(client, name),
+      volume: (name) => inspectVolumeRaw(client, name),
     };
     const wanted = type === "" ? kinds : kinds.filter((kind) => kind === type);
     await inspectObjects(context, flags.positional, flags.string("format"), async (name) => {

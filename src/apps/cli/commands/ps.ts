@@ -32,6 +32,7 @@ const table: TableSpec = {
   },
   defaultTable: "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
   typeName: "*formatter.ContainerContext",
+  triedFirst: true,
   methods: ["Label"],
 };
 

@@ -9,6 +9,7 @@ import { renderRows, type Row, type TableSpec } from "../format/formatter.ts";
 import { formatOf, truncateId } from "../format/text.ts";
 import { listFormatFlag } from "../format-flag.ts";
 import { imageRow } from "./images.ts";
+import { volumeRow } from "../volume-row.ts";
 import { containerRow } from "./ps.ts";
 
 const summary: TableSpec = {
@@ -126,12 +127,7 @@ function sectionsOf(usage: DiskUsage, nowMs: number): readonly Section[] {
       key: "Volumes",
       title: "Local Volumes space usage:",
       spec: volumeTable,
-      rows: () =>
-        (usage.Volumes ?? []).map(({ Name, UsageData }) => ({
-          Links: UsageData?.RefCount === undefined ? "N/A" : String(UsageData.RefCount),
-          Name: Name ?? "",
-          Size: UsageData?.Size === undefined || UsageData.Size < 0 ? "N/A" : renderHumanSize(UsageData.Size),
-        })),
+      rows: () => (usage.Volumes ?? []).map(volumeRow),
     },
     {
       key: "BuildCache",

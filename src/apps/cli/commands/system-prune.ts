@@ -2,10 +2,11 @@
 
 import { renderHumanSize } from "../../../base/units.ts";
 import { pruneContainers } from "../../../client/containers.ts";
-import { pruneBuildCache, pruneVolumes } from "../../../client/disk.ts";
+import { pruneBuildCache } from "../../../client/disk.ts";
 import type { FilterArgs } from "../../../client/filters.ts";
 import { pruneImages } from "../../../client/images.ts";
 import { pruneNetworks } from "../../../client/networks.ts";
+import { pruneVolumes } from "../../../client/volumes.ts";
 import { CliError, type Command, type CommandContext } from "../command.ts";
 import { confirm } from "../confirm.ts";
 import { escapeControls } from "../escape.ts";

@@ -9,6 +9,7 @@ const spec: TableSpec = {
   headers: { ID: "CONTAINER ID", Names: "NAMES", Size: "SIZE" },
   defaultTable: "{{.ID}}\t{{.Names}}\t{{.Size}}",
   typeName: "*formatter.ContainerContext",
+  triedFirst: true,
   methods: ["Label"],
 };
 

@@ -17,6 +17,8 @@ export interface TableSpec {
   readonly defaultTable: string;
   /** How Go names the row's type, in error messages. */
   readonly typeName: string;
+  /** Docker tries the template of this list out before it asks for rows, and complains in other words. */
+  readonly triedFirst?: boolean;
   /** Cells of the fixed table keep this; names of methods with arguments, e.g. Label. */
   readonly methods?: readonly string[];
 }
@@ -26,18 +28,21 @@ function escapeHtml(json: string): string {
 }
 
 function compile(
+  { triedFirst }: TableSpec,
   text: string,
-  functions: Readonly<Record<string, (...args: readonly unknown[]) => unknown>> = {},
+  functions: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>,
 ): Template {
+  const complaint = triedFirst === true ? "failed to parse template" : "template parsing error";
   try {
     return compileTemplate(text, { functions });
   } catch (error) {
-    if (error instanceof TemplateError) throw new CliError(`failed to parse template: ${error.message}`);
+    if (error instanceof TemplateError) throw new CliError(`${complaint}: ${error.message}`);
     throw error;
   }
 }
 
-function execute(template: Template, row: Row, typeName: string): string {
+function execute(template: Template, row: Row, { triedFirst, typeName }: TableSpec): string {
+  const complaint = triedFirst === true ? "failed to execute template" : "template parsing error";
   try {
     return template.execute(row);
   } catch (error) {
@@ -46,7 +51,7 @@ function execute(template: Template, row: Row, typeName: string): string {
       /map has no entry for key "([^"]*)"$/,
       (_, name: string) => `can't evaluate field ${name} in type ${typeName}`,
     );
-    throw new CliError(`failed to execute template: ${message}`);
+    throw new CliError(`${complaint}: ${message}`);
   }
 }
 
@@ -77,7 +82,7 @@ export function renderRows(spec: TableSpec, rows: readonly Row[], format: string
   text = text.trim().replaceAll("\\t", "\t").replaceAll("\\n", "\n");
 
   const current: { row: Row | undefined } = { row: undefined };
-  const template = compile(text, {
+  const template = compile(spec, text, {
     json: (value) =>
       value === current.row && current.row !== undefined ? renderRowJson(current.row) : renderJson(value),
   });
@@ -85,7 +90,7 @@ export function renderRows(spec: TableSpec, rows: readonly Row[], format: string
   for (const row of rows) {
     const shown = isTable ? escapeRow(row) : row;
     current.row = shown;
-    lines.push(execute(template, shown, spec.typeName));
+    lines.push(execute(template, shown, spec));
   }
   if (!isTable) {
     const out = lines.map((line) => `${line}\n`).join("");

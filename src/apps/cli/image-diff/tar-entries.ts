@@ -64,9 +64,12 @@ export class ByteReader {
   }
 }
 
-function text(bytes: Buffer): string {
+/** What names are read as; "latin1" gives byte strings, a character for each byte. */
+type NameEncoding = "utf8" | "latin1";
+
+function text(bytes: Buffer, encoding: NameEncoding = "utf8"): string {
   const end = bytes.indexOf(0);
-  return bytes.toString("utf8", 0, end < 0 ? bytes.length : end);
+  return bytes.toString(encoding, 0, end < 0 ? bytes.length : end);
 }
 
 function number(bytes: Buffer): number {
@@ -94,7 +97,7 @@ export function isTarHeader(header: Buffer): boolean {
   }
 }
 
-function parsePax(bytes: Buffer): ReadonlyMap<string, string> {
+function parsePax(bytes: Buffer, encoding: NameEncoding): ReadonlyMap<string, string> {
   const records = new Map<string, string>();
   let at = 0;
   while (at < bytes.length) {
@@ -106,14 +109,17 @@ function parsePax(bytes: Buffer): ReadonlyMap<string, string> {
     const equals = record.indexOf(61);
     const key = record.toString("utf8", 0, equals);
     // Values of attributes are bytes, not text.
-    records.set(key, record.toString(key.startsWith("SCHILY.xattr.") ? "latin1" : "utf8", equals + 1));
+    records.set(key, record.toString(key.startsWith("SCHILY.xattr.") ? "latin1" : encoding, equals + 1));
     at += length;
   }
   return records;
 }
 
 /** Members until the end of the archive. @throws Error it is damaged */
-export async function* tarEntries(reader: ByteReader): AsyncGenerator<TarEntry, void, undefined> {
+export async function* tarEntries(
+  reader: ByteReader,
+  encoding: NameEncoding = "utf8",
+): AsyncGenerator<TarEntry, void, undefined> {
   let global: ReadonlyMap<string, string> = new Map();
   let local: ReadonlyMap<string, string> = new Map();
   let longName: string | undefined;
@@ -133,14 +139,14 @@ export async function* tarEntries(reader: ByteReader): AsyncGenerator<TarEntry, 
     if ("xgLK".includes(type)) {
       if (size > maxExtendedBytes) throw new Error("an extended tar header is larger than 1 MiB");
       const bytes = (await reader.read(padded)).subarray(0, size);
-      if (type === "x") local = parsePax(bytes);
-      else if (type === "g") global = new Map([...global, ...parsePax(bytes)]);
-      else if (type === "L") longName = text(bytes);
-      else longLink = text(bytes);
+      if (type === "x") local = parsePax(bytes, encoding);
+      else if (type === "g") global = new Map([...global, ...parsePax(bytes, encoding)]);
+      else if (type === "L") longName = text(bytes, encoding);
+      else longLink = text(bytes, encoding);
       continue;
     }
-    const prefix = header.toString("latin1", 257, 263) === "ustar\0" ? text(header.subarray(345, 500)) : "";
-    const short = text(header.subarray(0, 100));
+    const prefix = header.toString("latin1", 257, 263) === "ustar\0" ? text(header.subarray(345, 500), encoding) : "";
+    const short = text(header.subarray(0, 100), encoding);
     let left = padded;
     const body = async function* (): AsyncGenerator<Buffer, void, undefined> {
       for await (const piece of reader.take(left)) {
@@ -157,7 +163,7 @@ export async function* tarEntries(reader: ByteReader): AsyncGenerator<TarEntry, 
       gid: Number(pax.get("gid") ?? number(header.subarray(116, 124))),
       size: hasBody ? size : 0,
       mtime: pax.get("mtime") ?? String(number(header.subarray(136, 148))),
-      linkName: pax.get("linkpath") ?? longLink ?? text(header.subarray(157, 257)),
+      linkName: pax.get("linkpath") ?? longLink ?? text(header.subarray(157, 257), encoding),
       major: number(header.subarray(329, 337)),
       minor: number(header.subarray(337, 345)),
       xattrs: new Map(
