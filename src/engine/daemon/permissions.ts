@@ -27,7 +27,11 @@ export function permissionTable(options: {
     file(`${dataRoot}/gantry.db-wal`),
     file(`${dataRoot}/gantry.ballast`),
     directory(`${dataRoot}/content`, 0o700),
-    directory(`${dataRoot}/snapshots`, 0o711),
+    // What containers and images leave has setuid programs in it: nobody passes through these.
+    directory(`${dataRoot}/snapshots`, 0o700),
+    directory(`${dataRoot}/volumes`, 0o700),
+    directory(`${dataRoot}/tmp`, 0o700),
+    directory(`${dataRoot}/build`, 0o700),
     directory(`${dataRoot}/containers`, 0o711),
     { ...directory(execRoot, 0o711), optional: false },
     directory(`${execRoot}/containers`, 0o711),
