@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { createProjectQuotas } from "../../src/engine/kernel/project-quota.ts";
 import { startDaemon } from "../support/daemon.ts";
+import { importImage } from "../support/image.ts";
 import { guestNode, runInVm } from "../support/vm.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -81,4 +82,20 @@ test("where there are no project quotas, a size is refused with what the file sy
   const volume = await daemon.api("POST", "/volumes/create", { Name: "sized", DriverOpts: { size: "1g" } });
   assert.equal(volume.status, 400);
   assert.match(volume.text, /quota size requested but no quota support: /);
+});
+
+test("a tmpfs has exactly the size and the mode that --tmpfs and --mount ask for, and holds no more", async () => {
+  await using daemon = await startDaemon({ args: ["--bridge", "none"] });
+  await importImage(daemon, "tmpfs-test", () => {});
+  const facts =
+    "df -k /x | tail -1 | awk '{print $2}'; stat -c %a /x; dd if=/dev/zero of=/x/f bs=4k 2>/dev/null; wc -c </x/f";
+  const seen = (...args: readonly string[]): Promise<string> =>
+    daemon.dockerOk(["run", "--rm", "--network", "none", ...args, "tmpfs-test", "sh", "-c", `echo $(${facts})`]);
+  const asked = await Promise.all([
+    seen("--tmpfs", "/x:size=1m,mode=700"),
+    seen("--mount", "type=tmpfs,target=/x,tmpfs-size=1m,tmpfs-mode=0700"),
+    seen("--mount", "type=tmpfs,target=/x,tmpfs-size=1234567"),
+    seen("--tmpfs", "/x:size=64k,mode=1750"),
+  ]);
+  assert.deepEqual(asked, ["1024 700 1048576", "1024 700 1048576", "1208 1777 1236992", "64 1750 65536"]);
 });

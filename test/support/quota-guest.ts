@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, renameSync, rmSync, statfsSync, writeSync } from "node:fs";
 import { request } from "node:http";
+import { constants } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { errnoOf, messageOf } from "../../src/base/errors.ts";
@@ -16,6 +17,14 @@ const mebibyte = 1 << 20;
 
 function fact(name: string, value: string | number): void {
   process.stdout.write(`${name}=${String(value).trim().replaceAll("\n", " ")}\n`);
+}
+
+/** Node has no name for the one that quotas give. */
+function nameOf(error: unknown): string {
+  const code = errnoOf(error) ?? "?";
+  return code === "UNKNOWN" && (error as { readonly errno?: number }).errno === -constants.errno.EDQUOT
+    ? "EDQUOT"
+    : code;
 }
 
 /**
@@ -32,7 +41,7 @@ function fill(file: string): string {
     while (bytes < 32 * mebibyte) bytes += writeSync(fd, block);
     return "32 end";
   } catch (error) {
-    return `${Math.round(bytes / mebibyte)} ${errnoOf(error)}`;
+    return `${Math.round(bytes / mebibyte)} ${nameOf(error)}`;
   } finally {
     process.seteuid?.(0);
     closeSync(fd);
@@ -167,7 +176,8 @@ async function limitContainers(dataRoot: string): Promise<void> {
   const second = await startDaemon(dataRoot);
   fact("restarted", await startContainer("limited"));
   for (const each of ["limited", "copied", "child", "user"]) await must("DELETE", `/containers/${each}?force=1&v=1`);
-  fact("removed", (await call("DELETE", "/volumes/sized")).status);
+  const { status, text } = await call("DELETE", "/volumes/sized");
+  fact("removed", `${status} ${text}`);
   second.kill("SIGTERM");
   await once(second, "close");
 }
