@@ -47,8 +47,7 @@ static bool same_capability(int a, int b, const char *name) {
 
 static bool is_changed(int upper, const struct stat *now, int lower, const struct stat *before, const char *name) {
   if (now->st_mode != before->st_mode || now->st_uid != before->st_uid || now->st_gid != before->st_gid || now->st_rdev != before->st_rdev) return true;
-  // The bit of directories is one of block devices and sockets too.
-  if ((now->st_mode & S_IFDIR) == 0 && (now->st_size != before->st_size || !same_time(&now->st_mtim, &before->st_mtim))) return true;
+  if (!S_ISDIR(now->st_mode) && (now->st_size != before->st_size || !same_time(&now->st_mtim, &before->st_mtim))) return true;
   return (S_ISREG(now->st_mode) || S_ISDIR(now->st_mode)) && !same_capability(upper, lower, name);
 }
 
@@ -72,19 +71,16 @@ static bool is_opaque(int fd) {
   return get_xattr(&target, "trusted.overlay.opaque", value, sizeof value) == 1 && value[0] == 'y';
 }
 
-// dockerd has these in a layer of its own under each container's.
-static bool is_under_every(const struct stat *st) {
-  static const struct {
-    const char *path;
-    mode_t type;
-  } all[] = {{"/.dockerenv", S_IFREG}, {"/etc/hosts", S_IFREG}, {"/etc/hostname", S_IFREG}, {"/etc/resolv.conf", S_IFREG}, {"/etc/mtab", S_IFLNK},
-             {"/dev", S_IFDIR}, {"/proc", S_IFDIR}, {"/sys", S_IFDIR}, {"/etc", S_IFDIR}};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-    if (strcmp(path, all[i].path) == 0) return (st->st_mode & S_IFMT) == all[i].type;
-  return false;
+// dockerd has these in a layer of its own under each container's: what became of them is a change of something.
+static char change_of_made(const struct stat *st) {
+  static const char *const files[] = {"/.dockerenv", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/mtab"};
+  static const char *const directories[] = {"/dev", "/proc", "/sys", "/etc"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (strcmp(path, files[i]) == 0) return 'C';
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; i++)
+    if (strcmp(path, directories[i]) == 0) return st->st_mode == (S_IFDIR | 0755) && st->st_uid == 0 && st->st_gid == 0 ? 0 : 'C';
+  return 'A';
 }
-
-static bool is_roots(const struct stat *st) { return st->st_mode == (S_IFDIR | 0755) && st->st_uid == 0 && st->st_gid == 0; }
 
 static int open_directory(int parent, const char *name) {
   int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -108,10 +104,10 @@ static void print_hidden(int upper, int lower) {
   closedir(dir);
 }
 
-// `lower` is -1 where nothing lies below. Closes both.
-static void walk(int upper, int lower, unsigned int depth);
+// `lower` is -1 where nothing lies below; `hidden`: a directory above hides it all. Closes both.
+static void walk(int upper, int lower, bool hidden, unsigned int depth);
 
-static void look_at(int upper, int lower, const char *name, unsigned int depth) {
+static void look_at(int upper, int lower, const char *name, bool hidden, unsigned int depth) {
   struct stat now, before;
   if (fstatat(upper, name, &now, AT_SYMLINK_NOFOLLOW) < 0) {
     if (errno == ENOENT) return;
@@ -125,28 +121,28 @@ static void look_at(int upper, int lower, const char *name, unsigned int depth) 
   if (!was && is_made(upper, name, path + 1, &now)) return;
   char kind = 0;
   if (was) kind = is_changed(upper, &now, lower, &before, name) ? 'C' : 0;
-  else if (is_under_every(&now)) kind = is_roots(&now) ? 0 : 'C';
-  else kind = 'A';
+  else kind = change_of_made(&now);
   if (kind != 0) print_change(kind, path);
   if (!S_ISDIR(now.st_mode)) return;
   size_t before_children = printed;
   int fd = open_directory(upper, name), below = was && S_ISDIR(before.st_mode) ? open_directory(lower, name) : -1;
-  if (fd >= 0) walk(fd, below, depth + 1);
+  if (fd >= 0) walk(fd, below, hidden, depth + 1);
   if (kind == 0 && printed > before_children) print_change('C', path);
 }
 
-static void walk(int upper, int lower, unsigned int depth) {
+static void walk(int upper, int lower, bool hidden, unsigned int depth) {
   if (depth > DEEPEST) fail(EXIT_LIMIT, "%.60s…: directories nested too deeply", path);
   refuse_redirect(upper);
+  hidden = hidden || is_opaque(upper);
   DIR *dir = fdopendir(upper);
   if (dir == NULL) fail(EXIT_SYSTEM, "read the directory %s: %s", path, strerror(errno));
   for (struct dirent *child; (child = readdir(dir)) != NULL;) {
     if (strcmp(child->d_name, ".") == 0 || strcmp(child->d_name, "..") == 0) continue;
     size_t length = append(child->d_name);
-    look_at(upper, lower, child->d_name, depth);
+    look_at(upper, lower, child->d_name, hidden, depth);
     path[length] = 0;
   }
-  if (lower >= 0 && is_opaque(upper)) print_hidden(upper, lower);
+  if (lower >= 0 && hidden) print_hidden(upper, lower);
   closedir(dir);
   if (lower >= 0) close(lower);
 }
@@ -161,6 +157,6 @@ void print_changes(void) {
   } while (has_word());
   set_lower(directories, count);
   int lower = count == 1 ? mount_tree(directories[0], false) : mount_overlay(directories, count, NULL, NULL);
-  walk(mount_tree(upper, false), lower, 0);
+  walk(mount_tree(upper, false), lower, false, 0);
   flush_out();
 }
