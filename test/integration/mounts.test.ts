@@ -3,16 +3,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import {
-  chownSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -285,6 +276,7 @@ test("what cannot be done is refused before anything is made", async () => {
     [["-v", "v1:/x", "-v", `${host}:/y:z`], /relabelling \(z, Z\) needs SELinux/],
     [["-v", "v1:/x", "--mount", "type=volume,src=v2,dst=/y,volume-driver=nope"], /plugin "nope" not found/],
     [["-v", "v1:/x", "--mount", "type=volume,src=v2,dst=/y,volume-opt=foo=bar"], /invalid option: "foo"/],
+    [["-v", "v1:/bin/busybox"], /^cannot mount volume over existing file, file exists \/bin\/busybox$/],
     [["-v", "a/b:/x"], /includes invalid characters for a local volume name/],
   ];
   for (const [options, text] of texts)

@@ -9,6 +9,7 @@ import type { ContainerConfig, HostConfig, NetworkingConfig } from "../../spec/d
 import type { ImageConfig } from "../../spec/docker/image.ts";
 import type { CreateContainerRequest } from "../api/ports.ts";
 import type { ResolvedImage } from "../images/index.ts";
+import { volumeNameErrors } from "../runtime/index.ts";
 import { missingSources } from "./bind-sources.ts";
 import { Container } from "./container.ts";
 import { planLinks } from "./container-links.ts";
@@ -153,6 +154,7 @@ async function validate(
     ...complaints(room, merged, hostConfig),
     ...missingPeers(room, hostConfig),
     ...planned.invalid,
+    ...volumeNameErrors(planned.mounts, (volume) => room.deps.volumes.has(volume)),
     ...(await missingSources(planned.mounts)),
   ];
   if (invalid.length > 0) throw new EngineError("InvalidParameter", [...new Set(invalid)].join("\n"));

@@ -6,7 +6,8 @@ import type { ContainerId } from "../../base/ids.ts";
 import type { PlannedMount, SourcedMount } from "../runtime/index.ts";
 import type { ShimView } from "../runtime/shim.ts";
 import type { OverlayDirs } from "../snapshots/index.ts";
-import { imageLayerKey, volumeNamesOf } from "./mount-plan.ts";
+import type { VolumePlace } from "../volumes/index.ts";
+import { imageLayerKey, isVolume, volumeNamesOf } from "./mount-plan.ts";
 import type { ContainerRecord } from "./model.ts";
 import type { Room } from "./room.ts";
 
@@ -31,7 +32,7 @@ export async function mountSources(
   const views: ShimView[] = [];
   const paths = new Map<string, string>();
   const volume = async (name: string): Promise<string> => {
-    const path = paths.get(name) ?? (await volumes.mount(name, id));
+    const path = paths.get(name) ?? (await volumes.mount(name, id, placesOf(planned, name)));
     paths.set(name, path);
     return path;
   };
@@ -59,6 +60,13 @@ export async function mountSources(
     throw error;
   }
   return { mounts, views };
+}
+
+function placesOf(planned: readonly PlannedMount[], name: string): readonly VolumePlace[] {
+  return planned
+    .filter(isVolume)
+    .filter((mount) => mount.name === name)
+    .map(({ destination, readOnly }) => ({ destination, isWritable: !readOnly, propagation: "" }));
 }
 
 /** An image without layers has nothing but the empty directory that is its container's. */

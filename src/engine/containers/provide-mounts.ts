@@ -4,7 +4,7 @@
 import { EngineError } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { ResolvedImage } from "../images/index.ts";
-import type { PlannedMount } from "../runtime/index.ts";
+import { isConfinedFile, type PlannedMount, type PlannedVolume } from "../runtime/index.ts";
 import type { Change } from "../store/index.ts";
 import type { ProvidedVolume } from "../volumes/index.ts";
 import { imageLayerKey, isImage, isVolume } from "./mount-plan.ts";
@@ -58,6 +58,7 @@ export async function provideMounts(
   }
   if (wanted.length === 0)
     return { mounts: withDecisions(planned, [], mountedImages), volumes: new Map(), changes, committed: () => {} };
+  await refuseFiles(wanted, lower);
   const provided = await volumes.provide(
     wanted.map(({ name, driver, options, labels, copy, subpath, destination }) => ({
       name: name === "" ? undefined : name,
@@ -76,6 +77,14 @@ export async function provideMounts(
     changes: [...changes, ...provided.changes],
     committed: () => provided.committed(),
   };
+}
+
+/** A volume is a directory: it cannot be put upon a file of the image. A part of a volume may be a file. */
+async function refuseFiles(wanted: readonly PlannedVolume[], lower: readonly string[]): Promise<void> {
+  for (const { destination, subpath } of wanted) {
+    if (subpath === "" && (await isConfinedFile(lower, destination)))
+      throw new EngineError("InvalidParameter", `cannot mount volume over existing file, file exists ${destination}`);
+  }
 }
 
 function withDecisions(

@@ -175,6 +175,18 @@ export async function readConfinedFile(
   return (await readConfined(roots, path, maxBytes))?.content;
 }
 
+/**
+ * Whether something other than a directory is at a path of a container's layers, links resolved inside of them.
+ *
+ * @param layers top-most first, on the host's own disk
+ */
+export async function isConfinedFile(layers: readonly string[], path: string): Promise<boolean> {
+  await using walk = new Walk(hostFiles);
+  const root: number[] = [];
+  for (const directory of layers) root.push(await walk.openDirectory(`${directory}/.`));
+  return (await resolve(walk, root, path)) !== undefined;
+}
+
 /** Which file it is, and which state of it. */
 export function identityOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;

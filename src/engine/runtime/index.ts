@@ -7,7 +7,8 @@ import type { SourcedMount } from "./planned-mount.ts";
 
 export { createRuntimeSpecs } from "./specs.ts";
 export { renderSpec } from "./spec.ts";
-export { type HostPath, hostPathsOf, type MountPlan, planMounts } from "./mounts.ts";
+export { type HostPath, hostPathsOf, type MountPlan, planMounts, volumeNameErrors } from "./mounts.ts";
+export { isConfinedFile } from "./confined-file.ts";
 export { hasRecursiveReadOnly } from "./kernel-version.ts";
 export type { PlannedImage, PlannedMount, PlannedVolume, SourcedMount } from "./planned-mount.ts";
 export { inheritMounts, parseVolumesFrom } from "./volumes-from.ts";

@@ -7,7 +7,6 @@ import {
   parseBindMode,
   parseDestination,
   parseSource,
-  parseVolumeName,
 } from "./mount-fields.ts";
 import type { PlannedBind, PlannedMount, PlannedVolume } from "./planned-mount.ts";
 
@@ -72,7 +71,6 @@ function parseNamed(
   parsed: BindMode,
   driver: string,
 ): PlannedVolume {
-  if (name !== "") parseVolumeName(name);
   return within(text, "volume", () => {
     if (parsed.propagation !== "") throw new MountError("field BindOptions must not be specified");
     return {

@@ -57,20 +57,13 @@ export function parseSource(path: string): string {
   return clean;
 }
 
-/** @throws MountError it is no name of a volume */
-export function parseVolumeName(name: string): string {
-  if (name.length < 2) {
-    throw new MountError(
-      `create ${name}: volume name is too short, names should be at least two alphanumeric characters`,
-    );
-  }
-  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
-    throw new MountError(
-      `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,
-    );
-  }
-  if (name.length > maxNameBytes) throw new MountError(`create ${name.slice(0, 60)}…: file name too long`);
-  return name;
+/** Why a name is none of a local volume. */
+export function volumeNameError(name: string): string | undefined {
+  if (name.length < 2)
+    return `create ${name}: volume name is too short, names should be at least two alphanumeric characters`;
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
+    return `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;
+  return name.length > maxNameBytes ? `create ${name.slice(0, 60)}…: file name too long` : undefined;
 }
 
 /** A path inside of a volume or image, clean; "" for all of it. Links in it are the kernel's to resolve, inside. @throws MountError */

@@ -2,14 +2,7 @@
 // that means nothing on Linux.
 
 import type { Mount } from "../../spec/docker/container.ts";
-import {
-  isPropagation,
-  MountError,
-  parseDestination,
-  parseSource,
-  parseSubpath,
-  parseVolumeName,
-} from "./mount-fields.ts";
+import { isPropagation, MountError, parseDestination, parseSource, parseSubpath } from "./mount-fields.ts";
 import type { PlannedBind, PlannedImage, PlannedMount, PlannedTmpfs, PlannedVolume } from "./planned-mount.ts";
 import { parseTmpfsOptions, renderTmpfsSize } from "./tmpfs-options.ts";
 
@@ -40,7 +33,7 @@ export function parseMount(mount: Mount, recursiveReadOnly: boolean): PlannedMou
     return parsers[type as keyof typeof parsers](mount, destination, recursiveReadOnly);
   } catch (error) {
     if (!(error instanceof MountError)) throw error;
-    throw /^(?:mount options conflict|create )/.test(error.message) ? error : invalid(error.message);
+    throw error.message.startsWith("mount options conflict") ? error : invalid(error.message);
   }
 }
 
@@ -84,7 +77,6 @@ function parseVolumeMount(mount: Mount, destination: string): PlannedVolume {
   const subpath = parseSubpath(options.Subpath ?? "");
   if (name === "" && (options.Subpath ?? "") !== "")
     throw new MountError("must not set Subpath when using anonymous volumes");
-  if (name !== "") parseVolumeName(name);
   return {
     kind: "volume",
     origin: "Mounts",

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HostConfig } from "../../spec/docker/container.ts";
-import { hostPathsOf, mountWarnings, planMounts } from "./mounts.ts";
+import { hostPathsOf, mountWarnings, planMounts, volumeNameErrors } from "./mounts.ts";
 import { type PlannedMount, renderMount } from "./planned-mount.ts";
 import { inheritMounts, parseVolumesFrom } from "./volumes-from.ts";
 
@@ -9,7 +9,10 @@ type Mount = NonNullable<HostConfig["Mounts"]>[number];
 
 const plan = (hostConfig: HostConfig, recursiveReadOnly = true): ReturnType<typeof planMounts> =>
   planMounts({ hostConfig, recursiveReadOnly });
-const errorsOf = (hostConfig: HostConfig): readonly string[] => plan(hostConfig).errors;
+const errorsOf = (hostConfig: HostConfig): readonly string[] => {
+  const { errors, mounts } = plan(hostConfig);
+  return [...errors, ...volumeNameErrors(mounts, (name) => name === "a/b/c")];
+};
 const oci = (mount: PlannedMount, recursiveReadOnly = true): ReturnType<typeof renderMount> =>
   renderMount({ mount, source: mount.kind === "bind" ? mount.source : mount.kind }, recursiveReadOnly);
 const ociOf = (hostConfig: HostConfig): unknown => plan(hostConfig).mounts.map((mount) => oci(mount));
@@ -128,6 +131,12 @@ test("volumes of every form", () => {
     source: "volume",
     options: ["rbind", "rro", "rprivate"],
   });
+});
+
+test("the name of a volume that is there, or that a plugin makes, may be any", () => {
+  assert.deepEqual(errorsOf({ Binds: ["a/b/c:/x"] }), []);
+  assert.deepEqual(errorsOf({ Binds: ["x/y:/x"], VolumeDriver: "nfs" }), []);
+  assert.equal(errorsOf({ Binds: ["x/y:/x"], VolumeDriver: "local" }).length, 1);
 });
 
 test("a volume-driver for all is no business of mounts, and the client is told", () => {

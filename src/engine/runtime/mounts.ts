@@ -5,7 +5,7 @@
 
 import type { ContainerConfig, HostConfig } from "../../spec/docker/container.ts";
 import { parseBind } from "./mount-binds.ts";
-import { MountError, parseDestination } from "./mount-fields.ts";
+import { MountError, parseDestination, volumeNameError } from "./mount-fields.ts";
 import { parseMount, planTmpfs } from "./mount-objects.ts";
 import { outerFirst, type PlannedMount, type PlannedVolume } from "./planned-mount.ts";
 
@@ -99,6 +99,23 @@ function planConfigVolume(path: string, driver: string): PlannedVolume {
 /** The host paths that must exist before the container starts, in the order of the mounts. */
 export function hostPathsOf(mounts: readonly PlannedMount[]): readonly HostPath[] {
   return mounts.flatMap((mount) => (mount.kind === "bind" ? [{ path: mount.source, create: mount.createSource }] : []));
+}
+
+/**
+ * What is wrong with the names of volumes that are not there; what a plugin makes of a name is its own business.
+ *
+ * @param isThere a volume has the name
+ */
+export function volumeNameErrors(
+  mounts: readonly PlannedMount[],
+  isThere: (name: string) => boolean,
+): readonly string[] {
+  return mounts.flatMap((mount) => {
+    if (mount.kind !== "volume" || mount.name === "" || isThere(mount.name)) return [];
+    if (mount.driver !== "" && mount.driver !== "local") return [];
+    const error = volumeNameError(mount.name);
+    return error === undefined ? [] : [error];
+  });
 }
 
 /** What the client should know. dockerd's words. */
