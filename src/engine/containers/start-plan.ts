@@ -20,6 +20,7 @@ import { linkEnvironment, requireLinks } from "./container-links.ts";
 import { joinsOf } from "./joins.ts";
 import type { ContainerRecord } from "./model.ts";
 import { mountsOf } from "./mount-plan.ts";
+import { refuseTargets } from "./mount-targets.ts";
 import { type FilePaths, filePaths } from "./network-files.ts";
 import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
@@ -88,7 +89,7 @@ export function planStart(room: Room, record: ContainerRecord): StartPlan {
  * Looks the user up in the container's files, and makes the sources of binds.
  *
  * @throws System           the user is not there; dockerd answers 500 for it at start
- * @throws InvalidParameter a source is missing that is not to be made
+ * @throws InvalidParameter a source is missing that is not to be made, or a link leads a mount into /proc
  */
 export async function prepareHost(
   room: Room,
@@ -102,7 +103,7 @@ export async function prepareHost(
     .catch((error: unknown): never => {
       throw error instanceof EngineError ? new EngineError("System", error.message, { cause: error }) : error;
     });
-  const [user] = await Promise.all([resolving, makeBindSources(mounts)]);
+  const [user] = await Promise.all([resolving, makeBindSources(mounts), refuseTargets(mounts, roots)]);
   return user;
 }
 

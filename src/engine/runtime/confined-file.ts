@@ -187,6 +187,36 @@ export async function isConfinedFile(layers: readonly string[], path: string): P
   return (await resolve(walk, root, path)) !== undefined;
 }
 
+/**
+ * Where a path of a container's layers leads: absolute, without links as far as it is there; what is missing stays as it is written.
+ *
+ * @param layers top-most first, on the host's own disk
+ * @returns undefined: too many links
+ */
+export async function resolveConfinedPath(layers: readonly string[], path: string): Promise<string | undefined> {
+  await using walk = new Walk(hostFiles);
+  const root: number[] = [];
+  for (const directory of layers) root.push(await walk.openDirectory(`${directory}/.`));
+  const stack: { readonly name: string; readonly directory: Directory }[] = [];
+  const rest = path.split("/").toReversed();
+  let links = 0;
+  while (rest.length > 0) {
+    const name = rest.pop() ?? "";
+    if (name === "..") stack.pop();
+    if (name === "" || name === "." || name === "..") continue;
+    // Below what is missing, or is no directory, nothing can be found.
+    const entry = await lookUp(walk, stack.at(-1)?.directory ?? root, name);
+    if (entry?.kind !== "link") {
+      stack.push({ name, directory: entry?.kind === "directory" ? entry.directory : [] });
+      continue;
+    }
+    if (++links > maxLinks) return undefined;
+    if (entry.target.startsWith("/")) stack.length = 0;
+    rest.push(...entry.target.split("/").toReversed());
+  }
+  return `/${stack.map(({ name }) => name).join("/")}`;
+}
+
 /** Which file it is, and which state of it. */
 export function identityOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;

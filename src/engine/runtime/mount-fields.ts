@@ -28,6 +28,11 @@ function cleanPath(path: string): string {
   return clean.length > 1 && clean.endsWith("/") ? clean.slice(0, -1) : clean;
 }
 
+/** What is mounted over /proc hides the masked and read-only paths (CVE-2019-16884, CVE-2019-19921, CVE-2023-27561). */
+export function isInsideProc(clean: string): boolean {
+  return (clean === "/proc" || clean.startsWith("/proc/")) && !replaceableInProc.has(clean);
+}
+
 function checkLength(path: string): void {
   const tooLong =
     Buffer.byteLength(path) > maxPathBytes || path.split("/").some((name) => Buffer.byteLength(name) > maxNameBytes);
@@ -40,8 +45,7 @@ export function parseDestination(path: string): string {
   if (!path.startsWith("/")) throw new MountError(`invalid mount path: '${path}' mount path must be absolute`);
   const clean = cleanPath(path);
   if (clean === "/") throw new MountError("invalid specification: destination can't be '/'");
-  // What is mounted over /proc hides the masked and read-only paths (CVE-2019-19921, CVE-2023-27561).
-  if ((clean === "/proc" || clean.startsWith("/proc/")) && !replaceableInProc.has(clean)) {
+  if (isInsideProc(clean)) {
     throw new MountError(`${JSON.stringify(clean)} cannot be mounted because it is inside /proc`);
   }
   checkLength(clean);
