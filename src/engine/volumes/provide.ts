@@ -10,7 +10,7 @@ import { needsMount } from "./local-options.ts";
 import { anonymousLabel, checkForeignName, newVolumeName } from "./names.ts";
 import { beginOp, endOp } from "./ops.ts";
 import { insertVolume, nowSeconds } from "./record.ts";
-import { driverOf, findForeign, lockNames, type VolumeRoom } from "./room.ts";
+import { driverOf, findForeign, lockNames, type VolumeRoom, withSubject } from "./room.ts";
 
 /** A wish with a name; labels and options as the volume's record shall have them. */
 export interface NamedWish {
@@ -143,7 +143,10 @@ async function planVolume(room: VolumeRoom, wish: NamedWish): Promise<Planned> {
     // What is in it is nobody's to delete: neither an undo nor the journal may take it for its own.
     room.layout.refuseOccupied(name);
   } else checkForeignName(name);
-  const kind = foreign !== undefined || (driver !== room.local && (await has(driver, name))) ? "foreign" : "new";
+  const kind =
+    foreign !== undefined || (driver !== room.local && (await withSubject(`create ${name}`, has(driver, name))))
+      ? "foreign"
+      : "new";
   const record: VolumeRecord = {
     name,
     driver: driver.name,
@@ -264,6 +267,6 @@ async function makeVolume(room: VolumeRoom, plan: Planned, made: Made, signal: A
     await room.local.make(record.name, options, async (data) => {
       if (fill !== undefined && !needsMount(options)) await trees.fill(fill.lower, fill.path, data, signal);
     });
-  else await driver.create(record.name, options);
+  else await withSubject(`create ${record.name}`, driver.create(record.name, options));
   made.add(plan);
 }

@@ -6,7 +6,7 @@ import { failpoint } from "../../base/failpoint.ts";
 import type { VolumeRecord } from "./index.ts";
 import { beginOp, endOp } from "./ops.ts";
 import { localDriver } from "./record.ts";
-import { driverOf, findForeign, noSuchVolume, type VolumeRoom } from "./room.ts";
+import { driverOf, findForeign, noSuchVolume, type VolumeRoom, withSubject } from "./room.ts";
 
 /** Resolves with the volume's name locked, and nobody making a container of it. */
 async function lockUnheld(room: VolumeRoom, name: string): Promise<Disposable> {
@@ -39,7 +39,7 @@ export async function removeVolume(room: VolumeRoom, name: string, force: boolea
     if (force) return;
     throw noSuchVolume(name);
   }
-  await foreign.driver.remove(name);
+  await withSubject(`remove ${name}`, foreign.driver.remove(name));
   announce(room, name, foreign.driver.name);
 }
 
@@ -56,7 +56,8 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
     await removeDirectory(room, name);
   } else {
     try {
-      await (await driverOf(room, driver, `remove ${name}`)).remove(name);
+      const plugin = await driverOf(room, driver, `remove ${name}`);
+      await withSubject(`remove ${name}`, plugin.remove(name));
     } catch (error) {
       if (!force && !isEngineError(error, "NotFound")) throw error;
     }

@@ -60,6 +60,16 @@ export async function driverOf(room: VolumeRoom, name: string, what: string): Pr
   }
 }
 
+/** What a plugin says no with, after what it was asked for ("create v"), as dockerd puts it. */
+export async function withSubject<T>(what: string, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    throw new EngineError(error.kind, `${what}: ${error.message}`, { cause: error });
+  }
+}
+
 /**
  * A volume that a plugin has and nobody made here. Plugins that do not answer have none.
  *
