@@ -12,14 +12,17 @@
 
 #include "copy.h"
 
-// A name that is another file each time it is looked at is left out.
-enum { DEEPEST = 1900, ATTEMPTS = 16 };
+// A name that is another file each time it is looked at is left out. Trees of few files are synced file by file: syncfs waits for
+// all that anybody has written to the file system.
+enum { DEEPEST = 1900, ATTEMPTS = 16, SYNCED_EACH = 256 };
 
 static int destination_root;
 static bool is_layer;
 static char path[PATH_LIMIT]; // of the entry, in both trees
 static uint64_t bytes;
 static bool some_shared, some_copied;
+static bool is_synced;
+static unsigned int made; // files and directories
 
 // The kernel makes these two itself, and of a layer those that are overlayfs' own or the host's policy.
 static bool is_wanted(const char *name) {
@@ -88,12 +91,17 @@ static bool clone_node(int from_parent, int parent, const char *name, const stru
   return true;
 }
 
+static void sync_if_few(int fd) {
+  if (is_synced && made++ < SYNCED_EACH && fsync(fd) < 0) fail_path("sync", path);
+}
+
 static void clone_file(int from, int parent, const char *name, const struct stat *st) {
   int to = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (to < 0) fail_path("create", path);
   if (copy_data(from, to, st, path)) some_shared = some_shared || st->st_size > 0;
   else some_copied = true;
   put_attributes(from, to, st, path);
+  sync_if_few(to);
   if (close(to) < 0) fail_path("close", path);
   bytes += (uint64_t)st->st_size;
 }
@@ -106,6 +114,7 @@ static void clone_directory(int from, int parent, const char *name, const struct
   clone_children(from, to, depth + 1);
   // After its children: a default ACL would become theirs, and their making changes its time.
   put_attributes(from, to, st, path);
+  sync_if_few(to);
   close(to);
 }
 
@@ -158,9 +167,9 @@ void clone_tree(void) {
   const char *source = next_word(), *base = next_word(), *below = next_word();
   int from = mount_tree(source, false), to = open_place(base, below);
   if (to < 0) fail_path("open", base);
+  is_synced = true;
   clone_root(from, to);
-  // One call for the whole tree: an fsync for each file would wait for the disk as many times.
-  if (syncfs(to) < 0) fail_path("sync", base);
+  if ((made > SYNCED_EACH ? syncfs(to) : fsync(to)) < 0) fail_path("sync", base);
   printf("%llu %d\n", (unsigned long long)bytes, some_shared && !some_copied);
 }
 
@@ -179,6 +188,5 @@ void fill_directory(void) {
   int to = open_place(destination, below);
   if (to < 0) fail_path("open", destination);
   clone_root(from, to);
-  if (syncfs(to) < 0) fail_path("sync", destination);
   printf("filled\n");
 }

@@ -12,7 +12,7 @@
 // gantry-copy extract UNPACK: "base" or "none", WRITABLE, destination, OWNERS, limits of entries and bytes; the tar on descriptor 3 goes through UNPACK.
 // gantry-copy clone: a directory, another one and a path below it ("" for itself): an empty directory that its content is copied to, synced; prints
 //   the bytes of its files, and 1 when all of them share their blocks with the source's.
-// gantry-copy fill: TREE, a path in it, and where to as with clone; prints "filled", or "nothing": there is no such directory.
+// gantry-copy fill: TREE, a path in it, and where to as with clone; not synced; prints "filled", or "nothing": there is no such directory.
 // gantry-copy exchange: a directory, a second whose content it gets, a third (not there, on the same file system) for its own.
 // gantry-copy size: a directory; prints the bytes of what is in it.
 // gantry-copy mount: a directory, then steps: source, type, flags of mount(2), data ("" for none).  gantry-copy unmount: a directory.

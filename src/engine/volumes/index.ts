@@ -167,7 +167,8 @@ export interface Trees {
     below?: string,
   ): Promise<{ readonly bytes: number; readonly shared: boolean }>;
   /**
-   * The same out of an image's layers: `path` is resolved inside of them.
+   * The same out of an image's layers: `path` is resolved inside of them. Not synced, as containers wait for it: what a loss of power takes is still in
+   * the image.
    *
    * @returns false where there is no directory of that path: nothing was done
    */

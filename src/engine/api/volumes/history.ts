@@ -63,5 +63,5 @@ function parseLabels(text: string): Readonly<Record<string, string>> {
   if (text === "") return {};
   const value = parseJson(text, "invalid labels: ");
   const { labels } = decodeObject(labelsSchema, new Map([["labels", value]]), "ImportRequest");
-  return (labels ?? {}) as Readonly<Record<string, string>>;
+  return { ...(labels as Readonly<Record<string, string>> | undefined) };
 }
