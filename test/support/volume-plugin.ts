@@ -46,6 +46,8 @@ export class VolumePlugin {
   readonly mounts = new Map<string, string[]>();
   /** Per volume the options that it was created with. */
   readonly options = new Map<string, unknown>();
+  /** A volume with this option is refused. */
+  refusedOption: string | undefined;
   readonly #options: VolumePluginOptions;
   readonly #misbehaviours = new Map<string, { readonly what: Misbehaviour; times: number }>();
   readonly #connections = new Set<Socket>();
@@ -143,6 +145,8 @@ export class VolumePlugin {
     if (name === "" || name.includes("/")) return { Err: `bad name ${JSON.stringify(name)}` };
     const path = join(this.#options.directory, name);
     if (method === "VolumeDriver.Create") {
+      const refused = this.refusedOption;
+      if (refused !== undefined && Object.hasOwn(body["Opts"] ?? {}, refused)) return { Err: `bad option ${refused}` };
       mkdirSync(path, { recursive: true });
       if (!this.options.has(name)) this.options.set(name, body["Opts"]);
       return { Err: "" };

@@ -21,7 +21,7 @@ export const defaultPluginDirectories: PluginDirectories = {
 export interface Plugins {
   /** @throws NotFound `plugin "x" not found`; System it does not answer, or implements no VolumeDriver */
   volumeDriver(name: string): Promise<VolumeDriver>;
-  /** Names that the directories show, whatever they implement; none of them is called. */
+  /** Names that the directories show, whatever they implement, and drivers of volumes that were activated; none of them is called. */
   names(): Promise<readonly string[]>;
   /** Names of those that were activated and implement the interface, for `docker info`. */
   activated(kind: "VolumeDriver" | "NetworkDriver" | "IpamDriver" | "authz"): readonly string[];

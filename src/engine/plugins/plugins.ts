@@ -48,6 +48,13 @@ export function createPlugins(deps: PluginsDeps): Plugins {
     return plugin.activating;
   }
 
+  function activated(kind: string): readonly string[] {
+    return [...plugins]
+      .filter(([, plugin]) => plugin.implements?.includes(kind) === true)
+      .map(([name]) => name)
+      .sort();
+  }
+
   return {
     async volumeDriver(name) {
       let plugin = plugins.get(name);
@@ -67,12 +74,9 @@ export function createPlugins(deps: PluginsDeps): Plugins {
       plugin.volumeDriver ??= new PluginVolumeDriver(name, plugin.client, timing, logger);
       return plugin.volumeDriver;
     },
-    names: () => listPluginNames(directories),
-    activated: (kind) =>
-      [...plugins]
-        .filter(([, plugin]) => plugin.implements?.includes(kind) === true)
-        .map(([name]) => name)
-        .sort(),
+    // One that went away is still asked, so that a list can say that its volumes are missing.
+    names: async () => [...new Set([...(await listPluginNames(directories)), ...activated("VolumeDriver")])],
+    activated,
     close: () => closing.abort(),
   };
 }

@@ -26,7 +26,7 @@ export class PluginVolumeDriver implements VolumeDriver {
   async scope(): Promise<"local" | "global"> {
     if (this.#scope !== undefined) return this.#scope;
     try {
-      const scope = parseScope(await this.#call("Capabilities", {}));
+      const scope = parseScope(await this.#call("Capabilities", {}, this.#timing.shortMs, { once: true }));
       if (scope === undefined)
         this.#logger.warn("volume plugin names no scope that is known; its volumes are local", { plugin: this.name });
       this.#scope = scope ?? "local";
