@@ -24,12 +24,10 @@ test("a size is read, and mounts are what type or device ask for", () => {
     sizeBytes: 0,
     isMounted: true,
   });
-  assert.deepEqual([null, {}, { type: "", device: "" }, { type: "", device: "x" }].map(needsMount), [
-    false,
-    false,
-    false,
-    true,
-  ]);
+  assert.deepEqual(
+    [needsMount(null), needsMount({}), needsMount({ type: "", device: "" }), needsMount({ type: "", device: "x" })],
+    [false, false, false, true],
+  );
 });
 
 test("words of o become flags or data, as dockerd reads them", () => {

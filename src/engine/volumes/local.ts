@@ -105,6 +105,7 @@ class Local implements LocalDriver {
         await failpoint("volume.create.staged");
         await layout.place(stage, name);
       } catch (error) {
+        if (sizeBytes > 0) await quotas.release(join(stage, "_data"));
         await layout.erase(stage).catch((cause: unknown) => this.#complain("a staged volume is left", name, cause));
         throw error;
       }
@@ -122,7 +123,7 @@ class Local implements LocalDriver {
     const { layout, quotas } = this.#deps;
     if (!this.#volumes.has(name) && !layout.has(name)) throw missing(name);
     await this.release(name);
-    await quotas.release(layout.data(name));
+    if (this.#volumes.get(name)?.options["size"] !== undefined) await quotas.release(layout.data(name));
     await layout.remove(name);
     this.#volumes.delete(name);
   }
