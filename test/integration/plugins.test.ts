@@ -116,8 +116,15 @@ test("after kill -9 of the daemon a running container's volume is still mounted 
 test("a plugin that went away is a warning of the list, and works again when it is back", async () => {
   await daemon.dockerOk(["volume", "create", "-d", "box", "v4"]);
   await plugin.close();
-  const list = await daemon.api("GET", "/volumes").finally(() => plugin.listen(socket));
-  assert.equal(list.status, 200);
+  const list = await daemon.api("GET", "/volumes");
+  await daemon.restart();
+  const later = await daemon.api("GET", "/volumes");
+  const removed = await daemon.api("DELETE", "/volumes/v4");
+  await plugin.listen(socket);
+  assert.deepEqual([list.status, later.status, removed.status], [200, 200, 404]);
+  const notFound = 'plugin "box" not found';
+  assert.deepEqual((later.json as { readonly Warnings: unknown }).Warnings, [`list box: ${notFound}`]);
+  assert.equal(said(removed.json), `remove v4: error looking up volume plugin box: ${notFound}`);
   const { Warnings } = list.json as { readonly Warnings: readonly string[] | null };
   assert.match(Warnings?.join("\n") ?? "", /^list box: .*VolumeDriver\.List.*no such file or directory$/);
   assert.equal(await daemon.dockerOk(["volume", "ls", "-q"]), "v4");

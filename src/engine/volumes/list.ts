@@ -44,17 +44,21 @@ export async function listVolumes(room: VolumeRoom, filters: Filters): Promise<V
       renderVolume(record, undefined, record.driver === localDriver ? room.layout.data(record.name) : ""),
     );
   const warnings: string[] = [];
-  const names = (await room.deps.drivers.names()).filter((name) => name !== localDriver && isAsked(name));
+  // A driver that cannot be found is a warning too where volumes of it are known.
+  const known = [...room.records.values()].map(({ driver }) => driver);
+  const names = new Set([...(await room.deps.drivers.names()), ...known]);
   await Promise.all(
-    names.map(async (name) => {
-      try {
-        const driver = await room.deps.drivers.get(name);
-        const scope = await driver.scope();
-        for (const volume of await driver.list()) add(room, volumes, driver.name, scope, volume);
-      } catch (error) {
-        warnings.push(`list ${name}: ${messageOf(error)}`);
-      }
-    }),
+    [...names]
+      .filter((name) => name !== localDriver && isAsked(name))
+      .map(async (name) => {
+        try {
+          const driver = await room.deps.drivers.get(name);
+          const scope = await driver.scope();
+          for (const volume of await driver.list()) add(room, volumes, driver.name, scope, volume);
+        } catch (error) {
+          warnings.push(`list ${name}: ${messageOf(error)}`);
+        }
+      }),
   );
   return {
     Volumes: [...volumes.values()].filter(selection.matches).toSorted((a, b) => (a.Name < b.Name ? -1 : 1)),

@@ -55,11 +55,14 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
     await failpoint("volume.remove.committed");
     await removeDirectory(room, name);
   } else {
+    let isAsked = false;
     try {
       const plugin = await driverOf(room, driver, `remove ${name}`);
+      isAsked = true;
       await withSubject(`remove ${name}`, plugin.remove(name));
     } catch (error) {
-      if (!force && !isEngineError(error, "NotFound")) throw error;
+      // That the plugin is not there does not mean that its volume is gone.
+      if (!force && !(isAsked && isEngineError(error, "NotFound"))) throw error;
     }
     await store.commit(rows, { freesSpace: true });
     room.records.delete(name);
