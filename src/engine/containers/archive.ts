@@ -2,12 +2,13 @@
 // meets half of a container. Texts as dockerd's.
 
 import { posix } from "node:path";
+import { once } from "node:events";
 import { Readable } from "node:stream";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
 import type { ExtractRequest } from "../api/ports.ts";
 import type { PathChange, PathStat } from "../files/index.ts";
-import { openCompressed } from "../images/compression.ts";
+import { decompress, detectCompression, magicLength } from "../images/compression.ts";
 import { type ContainerView, openView } from "./archive-view.ts";
 import type { Room } from "./room.ts";
 
@@ -46,8 +47,7 @@ export async function extractInto(
   archive: Readable,
   signal: AbortSignal,
 ): Promise<void> {
-  // Read by whoever gets as far as that, once.
-  const tar = Readable.from(uncompressed(archive), { objectMode: false, highWaterMark: 256 << 10 });
+  const tar = await uncompressed(archive, signal);
   try {
     await look(room, id, "write", async (view) => {
       const owner = copyUidGid ? await ownerOf(room, view) : undefined;
@@ -84,8 +84,44 @@ async function look<T>(
   }
 }
 
-async function* uncompressed(archive: Readable): AsyncGenerator<Uint8Array> {
-  yield* await openCompressed(archive);
+/** The tar; of one that is not compressed the stream itself. */
+async function uncompressed(archive: Readable, signal: AbortSignal): Promise<Readable> {
+  const compression = detectCompression(await startOf(archive, signal));
+  if (compression === "none") return archive;
+  return Readable.from(decompress(archive, compression), { objectMode: false, highWaterMark: 256 << 10 });
+}
+
+/** The first bytes, which stay in the stream. */
+async function startOf(archive: Readable, signal: AbortSignal): Promise<Buffer> {
+  let start = Buffer.alloc(0);
+  while (start.length < magicLength && !archive.readableEnded) {
+    const chunk = archive.read() as Buffer | null;
+    if (chunk !== null) start = Buffer.concat([start, chunk]);
+    else {
+      if (archive.errored !== null) throw archive.errored;
+      if (archive.destroyed) break;
+      await more(archive, signal);
+    }
+  }
+  // Less than any archive has is put back into nothing.
+  if (archive.readableEnded && start.length > 0) throw new EngineError("InvalidParameter", "unexpected EOF");
+  if (start.length > 0) archive.unshift(start);
+  return start;
+}
+
+/** Resolves when there is something to read, or nothing will come. */
+async function more(archive: Readable, signal: AbortSignal): Promise<void> {
+  const close = new AbortController();
+  const either = { signal: AbortSignal.any([signal, close.signal]) };
+  try {
+    await Promise.race([
+      once(archive, "readable", either),
+      once(archive, "end", either),
+      once(archive, "close", either),
+    ]);
+  } finally {
+    close.abort();
+  }
 }
 
 /** @throws InvalidParameter there is no such user in the container */

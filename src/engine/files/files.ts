@@ -1,7 +1,7 @@
 // createFiles: each question is a process of gantry-archive that is bound to the request. What it reads may be a file system of
 // the container's own that never answers: then nothing waits but that request.
 
-import { Readable } from "node:stream";
+import { PassThrough, type Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { EngineError } from "../../base/errors.ts";
 import type { Files, PathStat } from "./index.ts";
@@ -27,7 +27,7 @@ export function createFiles(deps: { readonly archivePath: string }): Files {
       const args = ["pack", ...rootWords(root, false), checkPath(path)];
       const child = startArchive(archivePath, args, "none", signal);
       const { stat, rest } = await readStat(child);
-      return { stat, tar: Readable.from(tarOf(child, rest), { objectMode: false, highWaterMark }) };
+      return { stat, tar: tarOf(child, rest) };
     },
     async extract(root, path, tar, { keepTypes, owner }, signal) {
       const args = ["extract", ...rootWords(root, true), checkPath(path), keepTypes ? "keep" : "replace"];
@@ -54,16 +54,19 @@ async function readStat(child: ArchiveProcess): Promise<{ readonly stat: PathSta
   throw (await child.ended) ?? new EngineError("System", "gantry-archive gave a damaged answer");
 }
 
-/** The last read throws what went wrong: a tar that is cut off does not end. */
-async function* tarOf(child: ArchiveProcess, rest: Buffer): AsyncGenerator<Buffer> {
-  try {
-    if (rest.length > 0) yield rest;
-    yield* child.stdout as AsyncIterable<Buffer>;
-    const failure = await child.ended;
-    if (failure !== undefined) throw failure;
-  } finally {
-    child.kill();
-  }
+/** Ends when the program has ended well, and fails with what it says: a tar that is cut off does not end. */
+function tarOf(child: ArchiveProcess, rest: Buffer): Readable {
+  const tar = new PassThrough({
+    highWaterMark,
+    async flush(done) {
+      done((await child.ended) ?? null);
+    },
+  });
+  tar.on("close", () => child.kill());
+  child.stdout.on("error", (error) => tar.destroy(error));
+  if (rest.length > 0) tar.write(rest);
+  child.stdout.pipe(tar);
+  return tar;
 }
 
 async function feed(child: ArchiveProcess, tar: Readable): Promise<void> {
@@ -80,9 +83,12 @@ async function feed(child: ArchiveProcess, tar: Readable): Promise<void> {
     child.kill();
   };
   tar.once("error", onError);
+  // Before anybody listened.
+  if (tar.destroyed && !tar.readableEnded)
+    onError(tar.errored ?? new EngineError("Cancelled", "the archive was cut off"));
   try {
     // Its own words say more than EPIPE does.
-    const fed = pipeline(tar, stdin).catch(() => undefined);
+    const fed = tar.readableEnded ? stdin.end() : pipeline(tar, stdin).catch(() => undefined);
     const failure = await child.ended;
     tar.off("error", onError);
     tar.destroy();

@@ -9,7 +9,7 @@ const maxComplaint = 8192;
 
 /**
  * Exit statuses of gantry-archive, but for 0 and those that are the system's fault. See shim/archive.h and shim/layer.h. A malformed
- * archive (1) is the client's, a path that cannot be followed is dockerd's 500.
+ * archive (1) is the client's, and so is a path through what is no directory.
  */
 const badArchive = 1;
 const kinds: ReadonlyMap<number, ErrorKind> = new Map([
@@ -18,6 +18,7 @@ const kinds: ReadonlyMap<number, ErrorKind> = new Map([
   [6, "InvalidParameter"],
   [7, "Unavailable"],
   [8, "Conflict"],
+  [9, "InvalidParameter"],
 ]);
 
 /** A process that answers. */

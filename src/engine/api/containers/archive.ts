@@ -10,6 +10,9 @@ import { upload } from "../upload.ts";
 import { renderPathStat } from "./path-stat.ts";
 
 const changeKinds = { modified: 0, added: 1, deleted: 2 } as const;
+/** Of a body that is not wanted any more. */
+const maxRestBytes = 256 << 10;
+const maxRestMs = 200;
 const statHeader = "X-Docker-Container-Path-Stat";
 
 export function containerArchiveRoutes(
@@ -40,7 +43,12 @@ export function containerArchiveRoutes(
         copyUidGid: query.bool("copyUIDGID"),
       };
       const archive = upload(exchange);
-      await found(exchange, path, of, () => containers.extractInto(id, request, archive, signal));
+      try {
+        await found(exchange, path, of, () => containers.extractInto(id, request, archive, signal));
+      } catch (error) {
+        await takeRest(exchange);
+        throw error;
+      }
       sendEmpty(exchange, 200);
     }),
     route("GET", "/containers/{id}/changes", async (exchange) => {
@@ -49,6 +57,23 @@ export function containerArchiveRoutes(
       sendJson(exchange, 200, rendered.length === 0 ? null : rendered);
     }),
   ];
+}
+
+/** A client that is nearly done with its upload is not cut off in the middle of it: it reads the answer only afterwards. */
+async function takeRest({ request, signal }: Exchange): Promise<void> {
+  let bytes = 0;
+  const done = Promise.withResolvers<void>();
+  const count = (chunk: Buffer): void => {
+    bytes += chunk.length;
+    if (bytes > maxRestBytes) done.resolve();
+  };
+  const timer = setTimeout(done.resolve, maxRestMs);
+  request.on("data", count).once("end", done.resolve).once("close", done.resolve);
+  if (request.complete || signal.aborted) done.resolve();
+  request.resume();
+  await done.promise;
+  clearTimeout(timer);
+  request.off("data", count);
 }
 
 /** @throws InvalidParameter with dockerd's text, in which a space is missing */
