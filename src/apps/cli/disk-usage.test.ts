@@ -111,7 +111,7 @@ test("verbose shows every object, in the columns of docker", () => {
       ["BuildCache", 3],
     ],
   );
-  assert.equal(renderVerbose(usage, "{{range .Volumes}}{{.Name}} {{end}}", nowMs, false), "v w x \n");
+  assert.equal(renderVerbose(usage, "{{range .Volumes}}{{.Name}} {{end}}", nowMs, false), "v w x ");
 });
 
 test("the question of prune names what goes, and the filters", () => {

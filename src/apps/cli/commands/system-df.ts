@@ -211,7 +211,8 @@ export function renderVerbose(usage: DiskUsage, format: string, nowMs: number, i
   }
   if (format !== "" && !format.startsWith("table")) {
     const all = Object.fromEntries(sections.map(({ key, rows }) => [key, rows(false)]));
-    return renderRows(summary, [all], format, isTerminal);
+    // Docker ends no line here.
+    return renderRows(summary, [all], format, isTerminal).replace(/\n$/, "");
   }
   const tables = sections.map(({ title, spec, rows }) => `${title}\n\n${renderRows(spec, rows(true), "", isTerminal)}`);
   if (Content !== undefined)

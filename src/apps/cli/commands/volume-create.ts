@@ -27,11 +27,13 @@ export const command: Command = {
       throw new CliError(
         "conflicting options: cannot specify a volume-name through both --name and as a positional arg",
       );
+    const name = positional ?? flags.string("name");
+    const [options, labels] = [flags.strings("opt"), flags.strings("label")];
     const volume = await createVolume(context.client, {
-      Name: positional ?? flags.string("name"),
+      ...(name === "" ? {} : { Name: name }),
       Driver: flags.string("driver"),
-      DriverOpts: pairsOf(flags.strings("opt")),
-      Labels: pairsOf(flags.strings("label")),
+      ...(options.length === 0 ? {} : { DriverOpts: pairsOf(options) }),
+      ...(labels.length === 0 ? {} : { Labels: pairsOf(labels) }),
     });
     await context.out(`${volume.Name}\n`);
     return 0;
