@@ -14,13 +14,19 @@ const expectations = JSON.parse(readFileSync(join(import.meta.dirname, "expectat
   Record<string, Observation>
 >;
 
-function expected(step: Step): Observation {
+/** @param observed ours, whose text stands where a pattern describes it */
+function expected(step: Step, observed: Observation): Observation {
   const recorded = expectations[step.name];
   if (recorded === undefined) throw new Error(`no answer is recorded for ${step.name}: run record.ts`);
   if (step.ours === undefined) return recorded;
   const { status, message, value } = step.ours;
+  if (message instanceof RegExp) {
+    assert.match(observed.message ?? "", message);
+    return { status, message: observed.message ?? "" };
+  }
   if (status >= 400) return { status, message: message ?? recorded.message ?? "" };
-  const { contentType } = recorded;
+  // An error of dockerd's has none to compare with.
+  const { contentType = observed.contentType } = recorded;
   return { status, ...(contentType === undefined ? {} : { contentType }), ...(value === undefined ? {} : { value }) };
 }
 
@@ -29,7 +35,8 @@ test("every step of the scenarios is answered as by dockerd", async (t) => {
   await using daemon = await startDaemon();
   for (const step of scenarios) {
     await t.test(step.name, async () => {
-      assert.deepEqual(await observe(daemon.socket, step), expected(step));
+      const observed = await observe(daemon.socket, step);
+      assert.deepEqual(observed, expected(step, observed));
     });
   }
 });

@@ -22,7 +22,8 @@ export interface Step {
   /** Where Gantry differs on purpose: what it answers instead, and why. */
   readonly ours?: {
     readonly status: number;
-    readonly message?: string;
+    /** A pattern where the text names what only this host knows. */
+    readonly message?: string | RegExp;
     readonly value?: unknown;
     readonly why: string;
   };
@@ -136,6 +137,7 @@ function normalise(text: string): string {
     .replaceAll(/sha256:[0-9a-f]{64}/g, "<digest>")
     .replaceAll(/\b[0-9a-f]{64}\b/g, "<id>")
     .replaceAll(/\/\S+(?=\/image\/overlay2\/)/g, "<root>")
+    .replaceAll(/\/[^\s:"',]+(?=\/containers\/<id>\/)/g, "<root>")
     .replaceAll(/\/[^\s:"',]+(?=\/overlay2\/<id>\/)/g, "<root>")
     .replaceAll(/\/[^\s:"',]+(?=\/volumes\/[^/\s]+\/_data\b)/g, "<root>")
     .replaceAll(hostDirectory, "<host>")
@@ -148,7 +150,9 @@ function normaliseDeep(value: unknown): unknown {
   if (typeof value === "string") return normalise(value);
   if (Array.isArray(value)) return value.map(normaliseDeep);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [normalise(key), normaliseDeep(member)]));
+  // As in JSON, what is undefined is not there.
+  const members = Object.entries(value).filter(([, member]) => member !== undefined);
+  return Object.fromEntries(members.map(([key, member]) => [normalise(key), normaliseDeep(member)]));
 }
 
 /** Values replaced by the names of their types, lists by the shape of their first element: compares what is there, not what it is. */

@@ -6,10 +6,10 @@ import { join } from "node:path";
 
 export const hostDirectory = join(tmpdir(), `gantry-conformance-${process.pid}`);
 
-/** Makes it with a directory `d` and a file `f` in it; disposing removes it with all that daemons have made there. */
+/** Makes it with a directory `d` and files `f` and `g` in it; disposing removes it with all that daemons have made there. */
 export function makeHostDirectory(): Disposable {
   mkdirSync(join(hostDirectory, "d/inner"), { recursive: true });
   writeFileSync(join(hostDirectory, "d/inner/file"), "of the host\n");
-  writeFileSync(join(hostDirectory, "f"), "a file\n");
+  for (const name of ["f", "g"]) writeFileSync(join(hostDirectory, name), "a file\n");
   return { [Symbol.dispose]: () => rmSync(hostDirectory, { recursive: true, force: true }) };
 }

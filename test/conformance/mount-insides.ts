@@ -21,7 +21,7 @@ function inside(what: string, body: Json, script: string, start: Partial<Step> =
   return [
     post(
       `${create}?name=inside`,
-      { Image: image, Cmd: ["sh", "-c", script], ...body },
+      { Image: image, Cmd: ["sh", "-c", `exec 2>&1; ${script}`], ...body },
       { ...step("create"), select: pick("Warnings") },
     ),
     post("/containers/inside/start", undefined, { ...step("start"), ...start }),
@@ -81,7 +81,11 @@ const copied: readonly Step[] = [
   ),
   ...inside("a volume over a file", { ...from, ...bind("over-file:/t/file") }, "stat -c %F /t/file"),
   ...inside("a volume over a link", { ...from, ...bind("over-link:/void/link") }, tree),
-  ...inside("a volume over what is not there", { ...from, ...bind("over-nothing:/t/new/place") }, `${tree}; ${table}`),
+  ...inside(
+    "a volume over what is not there",
+    { ...from, ...bind("over-nothing:/t/new/place") },
+    `stat -c '%a %u:%g %F' /t/new/place; ${table}`,
+  ),
   ...inside("an empty directory of a volume over content", { ...from, Volumes: { "/t/empty": {} } }, tree),
   ...inside("two volumes in each other", { ...from, ...bind("in:/t/dir", "out:/t") }, `${tree}; ${table}`),
   ...inside("a bind over content", { ...from, ...bind(`${host}/d:/t`) }, "find /t | sort"),

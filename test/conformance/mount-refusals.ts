@@ -2,7 +2,7 @@
 
 import type { Step } from "./client.ts";
 import { hostDirectory as host } from "./host-directory.ts";
-import { create, del, image, type Json, pick, post } from "./steps.ts";
+import { clientFault, create, del, image, type Json, pick, post } from "./steps.ts";
 
 function refusal(body: Json, ours?: Step["ours"], version = ""): readonly Step[] {
   const text = `${version}${JSON.stringify(body)}`.replaceAll(host, "<host>");
@@ -17,44 +17,49 @@ function refusal(body: Json, ours?: Step["ours"], version = ""): readonly Step[]
   ];
 }
 
+/** Where dockerd answers 500. */
+const fault = (...Binds: readonly string[]): readonly Step[] => refusal({ HostConfig: { Binds } }, clientFault);
+/** Where dockerd makes a container that cannot be what was asked for. */
+const strict = (HostConfig: Json, message: string | RegExp, why: string): readonly Step[] =>
+  refusal({ HostConfig }, { status: 400, message, why });
 const bind = (...Binds: readonly string[]): readonly Step[] => refusal({ HostConfig: { Binds } });
 const mount = (...Mounts: readonly Json[]): readonly Step[] => refusal({ HostConfig: { Mounts } });
 
 const binds: readonly Step[] = [
-  ...bind(""),
-  ...bind(":"),
-  ...bind(":/t"),
-  ...bind("/s:"),
-  ...bind("/"),
-  ...bind("t"),
-  ...bind("./rel"),
+  ...fault(""),
+  ...fault(":"),
+  ...fault(":/t"),
+  ...fault("/s:"),
+  ...fault("/"),
+  ...fault("t"),
+  ...fault("./rel"),
   ...bind("./rel:/t"),
   ...bind("../rel:/t"),
   ...bind("rel/x:/t"),
   ...bind("~/x:/t"),
-  ...bind(`${host}/d:rel`),
-  ...bind(`${host}/d:/`),
-  ...bind(`${host}/d:/.`),
-  ...bind(`${host}/d:/t/..`),
-  ...bind(`${host}/d:/t:foo`),
+  ...fault(`${host}/d:rel`),
+  ...fault(`${host}/d:/`),
+  ...fault(`${host}/d:/.`),
+  ...fault(`${host}/d:/t/..`),
+  ...fault(`${host}/d:/t:foo`),
   ...bind(`${host}/d:/t:`),
-  ...bind(`${host}/d:/t:ro,`),
-  ...bind(`${host}/d:/t:ro,rw`),
-  ...bind(`${host}/d:/t:ro,ro`),
-  ...bind(`${host}/d:/t:z,Z`),
-  ...bind(`${host}/d:/t:rshared,rslave`),
-  ...bind(`${host}/d:/t:cached,delegated`),
-  ...bind(`${host}/d:/t:nocopy`),
-  ...bind(`${host}/d:/t:ro:rw`),
-  ...bind("named:/t:shared"),
+  ...fault(`${host}/d:/t:ro,`),
+  ...fault(`${host}/d:/t:ro,rw`),
+  ...fault(`${host}/d:/t:ro,ro`),
+  ...strict({ Binds: [`${host}/d:/t:z,Z`] }, /^invalid mode: z,Z\n.* needs SELinux/, "all that is wrong is said"),
+  ...fault(`${host}/d:/t:rshared,rslave`),
+  ...fault(`${host}/d:/t:cached,delegated`),
+  ...fault(`${host}/d:/t:nocopy`),
+  ...fault(`${host}/d:/t:ro:rw`),
+  ...fault("named:/t:shared"),
   ...bind("named:/t:cached"),
-  ...bind("named:/t:nocopy,nocopy"),
+  ...fault("named:/t:nocopy,nocopy"),
   ...bind("n:/t"),
   ...bind("na me:/t"),
   ...bind("-name:/t"),
   ...bind("näme:/t"),
-  ...bind("named:named2"),
-  ...bind("C:\\x:/t"),
+  ...fault("named:named2"),
+  ...fault("C:\\x:/t"),
   ...bind("named:/t", "named:/t"),
   ...bind(`${host}/d:/t`, "named:/t"),
   ...bind(`${host}/d:/t`, "named:/t/"),
@@ -119,6 +124,23 @@ const bindMounts: readonly Step[] = [
     undefined,
     "/v1.40",
   ),
+  ...refusal(
+    {
+      HostConfig: {
+        Mounts: [
+          {
+            Type: "bind",
+            Source: `${host}/d`,
+            Target: "/t",
+            ReadOnly: true,
+            BindOptions: { ReadOnlyForceRecursive: true, Propagation: "rprivate" },
+          },
+        ],
+      },
+    },
+    undefined,
+    "/v1.43",
+  ),
 ];
 
 const volumeMounts: readonly Step[] = [
@@ -154,7 +176,7 @@ const volumeMounts: readonly Step[] = [
   ...refusal({ HostConfig: { Tmpfs: { "/t": "" }, Mounts: [{ Type: "tmpfs", Target: "/t" }] } }),
   ...refusal({ HostConfig: { VolumeDriver: "nope", Binds: ["fresh:/t"] } }),
   ...refusal({ Volumes: { "/t": {} }, HostConfig: { VolumeDriver: "nope" } }),
-  ...refusal({ HostConfig: { Binds: ["fresh1:/t", "fresh2:/u:foo"] } }),
+  ...fault("fresh1:/t", "fresh2:/u:foo"),
 ];
 
 const otherMounts: readonly Step[] = [

@@ -5,7 +5,7 @@ import type { Step } from "./client.ts";
 import { hostDirectory as host } from "./host-directory.ts";
 import { mountInsides } from "./mount-insides.ts";
 import { mountRefusals } from "./mount-refusals.ts";
-import { create, del, get, image, type Json, pick, post } from "./steps.ts";
+import { clientFault, create, del, get, image, type Json, pick, post } from "./steps.ts";
 
 const byTarget = (a: Json, b: Json): number => (String(a["Destination"]) < String(b["Destination"]) ? -1 : 1);
 
@@ -17,22 +17,36 @@ function mountsOf(json: unknown): unknown {
     readonly Config: Json;
   };
   const asked = pick("Binds", "Mounts", "Tmpfs", "VolumesFrom", "VolumeDriver")(HostConfig) as Json;
-  return { Mounts: Mounts.toSorted(byTarget), ...asked, Volumes: Config["Volumes"] };
+  // Where an image is shown is the daemon's affair.
+  const points = Mounts.toSorted(byTarget).map(({ Source, ...point }) =>
+    point["Type"] === "image" ? point : { Source, ...point },
+  );
+  return { points, ...asked, Volumes: Config["Volumes"] };
 }
 
 /** A container that is made, shown and removed with its anonymous volumes. */
-function form(body: Json, more: Partial<Step> = {}, version = ""): readonly Step[] {
-  const text = `${version}${JSON.stringify(body)}`.replaceAll(host, "<host>");
+function form(body: Json, ours?: Step["ours"]): readonly Step[] {
+  const text = JSON.stringify(body).replaceAll(host, "<host>");
+  const gone = { status: 404, message: "No such container: form", why: "it was refused" } as const;
+  const followed = ours !== undefined && ours.status >= 400 ? { ours: gone } : {};
   return [
     post(
-      `${version}${create}?name=form`,
+      `${create}?name=form`,
       { Image: image, Cmd: ["true"], ...body },
-      { name: `create with ${text}`, select: pick("Warnings"), ...more },
+      { name: `create with ${text}`, select: pick("Warnings"), ...(ours && { ours }) },
     ),
-    get("/containers/form/json", mountsOf, { name: `inspect of one with ${text}` }),
-    del("/containers/form?v=1", { name: `removal of one with ${text}` }),
+    get("/containers/form/json", mountsOf, { name: `inspect of one with ${text}`, ...followed }),
+    del("/containers/form?v=1", { name: `removal of one with ${text}`, ...followed }),
   ];
 }
+
+const noSelinux: Step["ours"] = {
+  status: 400,
+  message: /relabelling \(z, Z\) needs SELinux, which is not enabled on this host/,
+  why: "what cannot be done is refused",
+};
+/** Image mounts are no experiment here. */
+const noWarning: Step["ours"] = { status: 201, value: { Warnings: [] }, why: "image mounts are no experiment" };
 
 const bind = (...Binds: readonly string[]): readonly Step[] => form({ HostConfig: { Binds } });
 const mount = (...Mounts: readonly Json[]): readonly Step[] => form({ HostConfig: { Mounts } });
@@ -43,8 +57,8 @@ const binds: readonly Step[] = [
   ...bind(`${host}/d:/t`),
   ...bind(`${host}/d:/t:ro`),
   ...bind(`${host}/d:/t:rw`),
-  ...bind(`${host}/d:/t:z`),
-  ...bind(`${host}/d:/t:Z,ro`),
+  ...form({ HostConfig: { Binds: [`${host}/d:/t:z`] } }, noSelinux),
+  ...form({ HostConfig: { Binds: [`${host}/d:/t:Z,ro`] } }, noSelinux),
   ...bind(`${host}/d:/t:cached`),
   ...bind(`${host}/d:/t:delegated,ro`),
   ...bind(`${host}/d:/t:consistent`),
@@ -57,10 +71,10 @@ const binds: readonly Step[] = [
   ...bind("named:/t"),
   ...bind("named:/t:ro"),
   ...bind("named:/t:nocopy"),
-  ...bind("named:/t:z,nocopy,ro"),
-  ...bind("named:/t:volume-nocopy"),
+  ...form({ HostConfig: { Binds: ["named:/t:z,nocopy,ro"] } }, noSelinux),
+  ...form({ HostConfig: { Binds: ["named:/t:volume-nocopy"] } }, clientFault),
   ...bind("/t"),
-  ...bind("/t:ro"),
+  ...form({ HostConfig: { Binds: ["/t:ro"] } }, clientFault),
   ...bind("named:/t", "named:/u:ro"),
   ...bind(),
 ];
@@ -99,9 +113,15 @@ const mounts: readonly Step[] = [
   ...mount({ Type: "tmpfs", Target: "/t", ReadOnly: true }),
   ...mount({ Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 1_048_576, Mode: 0o700 } }),
   ...mount({ Type: "tmpfs", Target: "/t", TmpfsOptions: { Options: [["exec"], ["uid", "5"]] } }),
-  ...mount({ Type: "image", Source: image, Target: "/t" }),
-  ...mount({ Type: "image", Source: `${image}:latest`, Target: "/t", ReadOnly: true }),
-  ...mount({ Type: "image", Source: image, Target: "/t", ImageOptions: { Subpath: "etc" } }),
+  ...form({ HostConfig: { Mounts: [{ Type: "image", Source: image, Target: "/t" }] } }, noWarning),
+  ...form(
+    { HostConfig: { Mounts: [{ Type: "image", Source: `${image}:latest`, Target: "/t", ReadOnly: true }] } },
+    noWarning,
+  ),
+  ...form(
+    { HostConfig: { Mounts: [{ Type: "image", Source: image, Target: "/t", ImageOptions: { Subpath: "etc" } }] } },
+    noWarning,
+  ),
   ...mount(
     { Type: "tmpfs", Target: "/a/b" },
     { Type: "volume", Source: "named", Target: "/a" },
@@ -128,25 +148,47 @@ const others: readonly Step[] = [
       Volumes: { "/anonymous": {} },
       HostConfig: {
         Binds: ["named:/named", `${host}/d:/bound:ro`],
-        Mounts: [
-          { Type: "volume", Source: "named", Target: "/sub", VolumeOptions: { Subpath: "a" } },
-          { Type: "tmpfs", Target: "/memory" },
-          { Type: "image", Source: image, Target: "/image" },
-        ],
+        Mounts: [{ Type: "volume", Source: "named", Target: "/sub", VolumeOptions: { Subpath: "a" } }],
         Tmpfs: { "/old": "size=1m" },
       },
     },
     { select: pick("Warnings"), name: "create of a donor of volumes" },
   ),
   get("/containers/donor/json", mountsOf, { name: "mounts of a donor" }),
-  ...["donor", "donor:ro", "donor:rw", "donor:z", "donor:ro,z", "donor:nocopy"].flatMap((from) =>
-    form({ HostConfig: { VolumesFrom: [from] } }),
-  ),
+  ...["donor", "donor:ro", "donor:rw"].flatMap((from) => form({ HostConfig: { VolumesFrom: [from] } })),
+  ...["donor:z", "donor:ro,z"].flatMap((from) => form({ HostConfig: { VolumesFrom: [from] } }, noSelinux)),
+  ...form({ HostConfig: { VolumesFrom: ["donor:nocopy"] } }),
   ...form({ HostConfig: { VolumesFrom: ["donor"], Binds: ["other:/named"] } }),
   ...form({ Volumes: { "/named": {}, "/anonymous": {}, "/own": {} }, HostConfig: { VolumesFrom: ["donor"] } }),
   ...form({ HostConfig: { VolumesFrom: ["donor"], Mounts: [{ Type: "tmpfs", Target: "/bound" }] } }),
   ...form({ HostConfig: { VolumesFrom: ["donor", "donor:ro"] } }),
   del("/containers/donor?v=1"),
+  post(
+    `${create}?name=odd-donor`,
+    {
+      Image: image,
+      Cmd: ["true"],
+      HostConfig: {
+        Binds: ["named:/named"],
+        Mounts: [
+          { Type: "tmpfs", Target: "/memory" },
+          { Type: "image", Source: image, Target: "/image" },
+        ],
+      },
+    },
+    { select: pick("Warnings"), name: "create of an odd donor", ours: noWarning },
+  ),
+  post(
+    `${create}?name=taker`,
+    { Image: image, Cmd: ["true"], HostConfig: { VolumesFrom: ["odd-donor"] } },
+    {
+      name: "create of one that takes from an odd donor",
+      select: pick("Warnings"),
+    },
+  ),
+  get("/containers/taker/json", mountsOf, { name: "inspect of one that takes from an odd donor" }),
+  del("/containers/taker", { ours: { status: 204, why: "it was made" } }),
+  del("/containers/odd-donor"),
 ];
 
 const images: readonly Step[] = [
@@ -187,8 +229,5 @@ export const mountForms: readonly Step[] = [
   ...mountRefusals,
   ...mountInsides,
   ...["named", "labelled", "optioned", "other"].map((name) => del(`/volumes/${name}?force=1`)),
-  post('/volumes/prune?filters={"all":["1"]}', undefined, {
-    name: "prune of what the forms have left",
-    select: (json) => ((json as Json)["VolumesDeleted"] as readonly string[]).length,
-  }),
+  post('/volumes/prune?filters={"all":["1"]}', undefined, { name: "prune of what the forms have left" }),
 ];

@@ -7,6 +7,7 @@ import { archives } from "./archives.ts";
 import { busyboxRoot } from "../support/image.ts";
 import { shapeOf, type Step } from "./client.ts";
 import { details } from "./details.ts";
+import { withDifferences } from "./differences.ts";
 import { files } from "./files.ts";
 import { mountForms } from "./mounts.ts";
 import { networks } from "./networks.ts";
@@ -281,8 +282,6 @@ export const scenarios: readonly Step[] = [
   ...registries,
   ...storedImages,
   ...archives,
-  ...volumes,
-  ...mountForms,
-  ...files,
+  ...withDifferences([...volumes, ...mountForms, ...files]),
   ...lists,
 ];

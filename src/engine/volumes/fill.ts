@@ -66,7 +66,14 @@ export async function stageFill(
   signal: AbortSignal,
 ): Promise<StagedFill | undefined> {
   const user = `fill-${randomUUID()}`;
-  const data = await mountToFill(room, driver, volume, user);
+  let data: string;
+  try {
+    data = await mountToFill(room, driver, volume, user);
+  } catch (error) {
+    // A volume that cannot be mounted now is no matter until a start, unless there is something to put into it.
+    if (await hasContent(room, fill, signal)) throw error;
+    return undefined;
+  }
   await using stack = new AsyncDisposableStack();
   stack.defer(() => release(room, driver, volume, user));
   if (!(await isEmpty(data))) return undefined;
@@ -111,6 +118,18 @@ export async function stageFill(
     },
     discard: () => owned.disposeAsync(),
   };
+}
+
+/** Whether the image has a directory there. */
+async function hasContent(room: VolumeRoom, fill: Fill, signal: AbortSignal): Promise<boolean> {
+  const staged = await room.layout.stage();
+  try {
+    const fresh = join(staged, freshName);
+    await mkdir(fresh);
+    return await room.deps.trees.fill(fill.lower, fill.path, fresh, signal);
+  } finally {
+    await eraseStaged(staged);
+  }
 }
 
 /** @throws System in dockerd's words */

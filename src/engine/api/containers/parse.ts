@@ -15,6 +15,7 @@ import type {
   WaitCondition,
 } from "../ports.ts";
 import type { Query } from "../query.ts";
+import { mountOfVersion } from "./mounts-of-version.ts";
 import { configFields, createSchema } from "./schema.ts";
 
 const listFilters =
@@ -70,6 +71,8 @@ function asOfVersion(hostConfig: HostConfig, minor: number): HostConfig {
   if (minor < 41 && (result.CgroupnsMode ?? "") === "") result = { ...result, CgroupnsMode: "host" };
   if (minor < 40 && (result.IpcMode ?? "") === "") result = { ...result, IpcMode: "shareable" };
   if (minor < 25 && result.AutoRemove === true) result = { ...result, AutoRemove: false };
+  const mounts = result.Mounts;
+  if (Array.isArray(mounts)) result = { ...result, Mounts: mounts.map((mount) => mountOfVersion(mount, minor)) };
   return result;
 }
 

@@ -1,12 +1,12 @@
 // /volumes, but for what volumes were at other moments. PUT takes Gantry's own `{"Labels": {…}}`; dockerd's body is of cluster volumes.
 // Source: Engine API 1.51, operations Volume*; texts are dockerd's.
 
-import { EngineError } from "../../../base/errors.ts";
+import { EngineError, isEngineError } from "../../../base/errors.ts";
 import type { VolumeCreateRequest } from "../../../spec/docker/volume.ts";
 import { readObject } from "../body.ts";
 import { param, sendEmpty, sendJson } from "../exchange.ts";
 import { parseFilters } from "../filters.ts";
-import type { Engine } from "../ports.ts";
+import type { Engine, Filters } from "../ports.ts";
 import { type Route, route } from "../router.ts";
 import { createSchema, updateSchema } from "./schema.ts";
 
@@ -16,10 +16,20 @@ const pruneFilters = ["all", "label", "label!"];
 /** Minor number of the API version that brought cluster volumes, and prune of anonymous volumes alone. */
 const minorOfCluster = 42;
 
+/** @throws InvalidParameter what is no filter at all has another text here than elsewhere */
+function parseListFilters(text: string): Filters {
+  try {
+    return parseFilters(text, listFilters);
+  } catch (error) {
+    if (!isEngineError(error) || error.message !== "invalid filter") throw error;
+    throw new EngineError("InvalidParameter", `error reading volume filters: ${error.message}`, { cause: error });
+  }
+}
+
 export function volumeRoutes({ volumes }: Engine): readonly Route[] {
   return [
     route("GET", "/volumes", async (exchange) => {
-      sendJson(exchange, 200, await volumes.list(parseFilters(exchange.query.text("filters"), listFilters)));
+      sendJson(exchange, 200, await volumes.list(parseListFilters(exchange.query.text("filters"))));
     }),
     route("POST", "/volumes/create", async (exchange) => {
       const body = (await readObject(exchange, createSchema, "CreateOptions", "allowed")) as VolumeCreateRequest;
