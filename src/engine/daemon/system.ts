@@ -48,7 +48,7 @@ function checksOf({ live, rooms }: SystemDeps): readonly Check[] {
   return [
     checkStore,
     (repair) => containers.check({ repair }),
-    () => volumes.check(),
+    (repair) => volumes.check({ repair }),
     (repair) => networks.check(new Set(containers.running().map(({ id }) => id)), { repair }),
     (repair) => images.check({ repair }),
     async (repair) => (await buildCache.check(repair)).map((finding) => ({ invariant: "F10", ...finding })),

@@ -5,8 +5,9 @@ import { isEngineError, messageOf } from "../../base/errors.ts";
 import type { Logger } from "../../base/log.ts";
 import type { Files } from "../files/index.ts";
 import type { ProjectQuotas } from "../kernel/project-quota.ts";
-import type { Change, Store } from "../store/index.ts";
+import type { Change, Store, Tables } from "../store/index.ts";
 import { finishRestore } from "./finish-restore.ts";
+import { holdVolume } from "./hold-volume.ts";
 import { type HistoryOp, type HistoryRoom, parseHistoryOps, snapshotsOf } from "./history-room.ts";
 import type { Trees, VolumeHistory, VolumeRecord } from "./index.ts";
 import { restoreSnapshot, takeBack } from "./rollback.ts";
@@ -41,6 +42,10 @@ export interface OwnedHistory extends VolumeHistory {
   load(): Promise<void>;
   /** Snapshots of a volume that is being removed: rows for its commit; their files are in the volume's directory. */
   removal(volume: string): readonly Change[];
+  /** Operations among rows of the journal, each with its volume. */
+  parse(rows: readonly Tables["ops"][]): readonly { readonly id: string; readonly volume: string }[];
+  /** Finishes or takes back what was cut; what cannot be settled is logged. Locks: the volume's name. */
+  settle(id: string): Promise<boolean>;
   /** Names of a volume's snapshots: what a removal would take along, sorted. */
   names(volume: string): readonly string[];
   /** Bytes of files in a volume's snapshots, but for those that share all their blocks. */
@@ -60,6 +65,8 @@ export function createVolumeHistory(deps: VolumeHistoryDeps): OwnedHistory {
         ...(unfinished === undefined ? [] : [{ delete: "ops", key: unfinished.id } as const]),
       ];
     },
+    parse: parseHistoryOps,
+    settle: (id) => settleOne(room, id),
     names: (volume) =>
       records(volume)
         .map(({ name }) => name)
@@ -91,6 +98,27 @@ async function loadHistory(room: HistoryRoom): Promise<void> {
         error: messageOf(error),
       });
     }
+  }
+}
+
+/** @returns whether it is settled; if not, that was logged. Locks: the volume's name. */
+async function settleOne(room: HistoryRoom, id: string): Promise<boolean> {
+  const { store, logger } = room.deps;
+  const [rows, ops] = await Promise.all([store.load("volume_snapshots"), store.load("ops")]);
+  const op = parseHistoryOps(ops).find((candidate) => candidate.id === id);
+  if (op === undefined) return true;
+  try {
+    // Whatever holds the volume finishes a restore that was cut.
+    if (op.step === "making") await settle(room, op, new Set(rows.map((row) => row.id)));
+    else await (await holdVolume(room, op.volume))[Symbol.asyncDispose]();
+    return true;
+  } catch (error) {
+    logger.error("a volume's snapshot or restore that was cut could not be settled", {
+      volume: op.volume,
+      step: op.step,
+      error: messageOf(error),
+    });
+    return false;
   }
 }
 

@@ -137,10 +137,13 @@ export interface Volumes extends VolumesPort {
   removeAnonymous(names: readonly string[]): Promise<void>;
   /** Volumes with UsageData, for system df. */
   usage(): Promise<readonly Volume[]>;
-  /** F11: records without a directory, directories without a record; data is never deleted. */
-  check(): Promise<
+  /**
+   * F11: records without a directory, directories without a record, file systems that are mounted and not used or used and not mounted; data is never
+   * deleted. F18: operations that nobody carries out any more.
+   */
+  check(options: { readonly repair: boolean }): Promise<
     readonly {
-      readonly invariant: "F11";
+      readonly invariant: "F11" | "F18";
       readonly subject: string;
       readonly detail: string;
       readonly repaired: boolean;

@@ -1,5 +1,4 @@
-// What a start makes of volumes that an earlier daemon left in the middle. One whose record was not committed is taken back, a removal is
-// finished; content that was whole is moved in to its end, and what was not whole is deleted. Source: docs/durability.md.
+// What a start makes of volumes that an earlier daemon left in the middle. A removal is finished; content that was whole is moved in to its end, and what was not whole is deleted. Source: docs/durability.md.
 
 import { lstatSync } from "node:fs";
 import { join } from "node:path";
@@ -11,26 +10,51 @@ import { driverOf, type VolumeRoom } from "./room.ts";
 
 /** For the start, when the records are in the room. What cannot be finished is logged and tried again at the next start. */
 export async function settleVolumeOps(room: VolumeRoom, rows: readonly Tables["ops"][]): Promise<void> {
-  for (const op of parseOps(rows)) {
-    try {
-      await (op.step === "fill" ? settleFill(room, op) : settleExistence(room, op));
-      await room.deps.store.commit([{ delete: "ops", key: op.id }], { freesSpace: true });
-    } catch (error) {
-      room.deps.logger.error("a volume that was being changed could not be settled", {
-        volume: op.volume,
-        step: op.step,
-        error: messageOf(error),
-      });
-    }
+  for (const op of parseOps(rows)) await settleVolumeOp(room, op);
+}
+
+/** The caller holds the volume's name. @returns whether it is settled; if not, that was logged */
+export async function settleVolumeOp(room: VolumeRoom, op: VolumeOp): Promise<boolean> {
+  try {
+    await (op.step === "fill" ? settleFill(room, op) : settleRemoval(room, op));
+    await room.deps.store.commit([{ delete: "ops", key: op.id }], { freesSpace: true });
+    return true;
+  } catch (error) {
+    room.deps.logger.error("a volume that was being changed could not be settled", {
+      volume: op.volume,
+      step: op.step,
+      error: messageOf(error),
+    });
+    return false;
   }
 }
 
-async function settleExistence(room: VolumeRoom, { volume, payload }: VolumeOp): Promise<void> {
+async function settleRemoval(room: VolumeRoom, { volume, payload }: VolumeOp): Promise<void> {
   const { layout, local, records, deps } = room;
   if (records.has(volume) || !layout.has(volume)) return;
   local.know(volume, payload.options ?? {});
   await local.remove(volume);
-  deps.logger.info("a volume that was being made or removed is gone", { volume });
+  deps.logger.info("a volume that was being removed is gone", { volume });
+}
+
+/** Volumes whose records were not committed are taken back. For the start. */
+export async function sweepUncommitted(room: VolumeRoom): Promise<void> {
+  const { layout, local, records, deps } = room;
+  for (const name of await layout.names()) {
+    const options = layout.readMark(name);
+    if (options === undefined) continue;
+    if (records.has(name)) {
+      layout.unmark(name);
+      continue;
+    }
+    try {
+      local.know(name, options);
+      await local.remove(name);
+      deps.logger.info("a volume that was being made is gone", { volume: name });
+    } catch (error) {
+      deps.logger.error("a volume that was being made cannot be removed", { volume: name, error: messageOf(error) });
+    }
+  }
 }
 
 async function settleFill(room: VolumeRoom, { id, volume, payload }: VolumeOp): Promise<void> {

@@ -39,6 +39,8 @@ export interface LocalDriver extends VolumeDriver {
   /** A volume that an earlier daemon made. */
   know(name: string, options: Options): void;
   isMounted(name: string): boolean;
+  /** Whether somebody has it mounted, when what is being mounted or unmounted is done. */
+  isUsed(name: string): Promise<boolean>;
   /** Whether it has options that mount something. */
   needsMount(name: string): boolean;
   /** Unmounts what nobody uses, and refuses where that does not help. @throws Conflict something is mounted in its directory */
@@ -103,7 +105,7 @@ class Local implements LocalDriver {
         if (sizeBytes > 0) await quotas.limit(data, sizeBytes);
         await prepare?.(data);
         await failpoint("volume.create.staged");
-        await layout.place(stage, name);
+        await layout.place(stage, name, options);
       } catch (error) {
         if (sizeBytes > 0) await quotas.release(join(stage, "_data"));
         await layout.erase(stage).catch((cause: unknown) => this.#complain("a staged volume is left", name, cause));
@@ -150,6 +152,11 @@ class Local implements LocalDriver {
   isMounted(name: string): boolean {
     const { layout, mounter } = this.#deps;
     return mounter.countAt(layout.data(name)) > 0;
+  }
+
+  async isUsed(name: string): Promise<boolean> {
+    using _held = await this.#mounting.lock(name);
+    return (this.#volumes.get(name)?.users.size ?? 0) > 0;
   }
 
   async mount(name: string, user: string): Promise<string> {

@@ -72,7 +72,7 @@ export function createVolumes(deps: VolumesDeps): Volumes {
     has: (name) => room.records.has(name),
     removeAnonymous: (names) => removeAnonymousVolumes(room, names),
     usage: () => measureVolumes(room),
-    check: () => checkVolumes(room),
+    check: ({ repair }) => checkVolumes(room, history, repair),
     close: () => Promise.resolve(),
     create: (request, signal) => createVolume(room, request, signal),
     list: (filters) => listVolumes(room, filters),
