@@ -7,15 +7,28 @@ import { join } from "node:path";
 import { cgroupDirectories, killCgroup, removeCgroup } from "../kernel/cgroups.ts";
 import { removeSmallTree } from "../kernel/small-tree.ts";
 import type { ContainerRecord } from "./model.ts";
+import { unmountVolumes } from "./mount-sources.ts";
 import type { Room } from "./room.ts";
 import { unmountShm } from "./shm.ts";
 
-/** To be called when the run's shim is gone, and before the next run begins. */
-export async function cleanRuntime(room: Room, record: Pick<ContainerRecord, "id" | "hostConfig">): Promise<void> {
+/**
+ * To be called when the run's shim is gone, and before the next run begins. Volumes are let go of while the run's directory is still there:
+ * a daemon that is killed in between finds it, and does it all again.
+ *
+ * @param record without plannedMounts, no volume is unmounted
+ */
+export async function cleanRuntime(
+  room: Room,
+  record: Pick<ContainerRecord, "id" | "hostConfig" | "plannedMounts">,
+): Promise<void> {
   const cgroup = room.cgroupPath(record);
-  if (cgroupDirectories(room.hierarchies, cgroup).some((directory) => existsSync(directory))) {
-    await killCgroup(room.hierarchies, cgroup);
-    await removeCgroup(room.hierarchies, cgroup);
+  try {
+    if (cgroupDirectories(room.hierarchies, cgroup).some((directory) => existsSync(directory))) {
+      await killCgroup(room.hierarchies, cgroup);
+      await removeCgroup(room.hierarchies, cgroup);
+    }
+  } finally {
+    await unmountVolumes(room, record);
   }
   await unmountShm(room, record.id);
   for (const directory of [join(room.runtimeRoot(), record.id), room.runDir(record.id)]) {

@@ -12,7 +12,6 @@ import { endExec, endExecs } from "./exec-end.ts";
 import { readExitFile } from "./exit-file.ts";
 import { lostExit } from "./lost-exit.ts";
 import type { ContainerRecord } from "./model.ts";
-import { unmountVolumes } from "./mount-sources.ts";
 import { announceNetworks } from "./network-events.ts";
 import { withLinkedFiles } from "./network-files.ts";
 import { recordFact } from "./record-fact.ts";
@@ -124,7 +123,7 @@ export async function recordExit(room: Room, container: Container, exit: ExitRec
   }
 }
 
-/** What the shim deletes when it leaves, made sure of when it has left; its volumes are let go of. */
+/** What the shim deletes when it leaves, made sure of when it has left. */
 async function clearRun(room: Room, container: Container, shim: Shim): Promise<void> {
   await shim.gone;
   try {
@@ -135,7 +134,6 @@ async function clearRun(room: Room, container: Container, shim: Shim): Promise<v
       error: messageOf(error),
     });
   }
-  await unmountVolumes(room, container.record);
 }
 
 function decideRestart(container: Container, exit: ExitRecord): number | undefined {

@@ -23,7 +23,6 @@ import { readExitFile } from "./exit-file.ts";
 import { finishTask, recordExit, watchTask } from "./exit.ts";
 import { lostExit } from "./lost-exit.ts";
 import { type ContainerRecord, parseContainerRow } from "./model.ts";
-import { unmountVolumes } from "./mount-sources.ts";
 import { finishRemoval, removeAfterwards } from "./remove.ts";
 import { restoreNetworks } from "./restore-networks.ts";
 import { networkRequest } from "./network-request.ts";
@@ -202,7 +201,6 @@ async function restoreExecs(
 async function bury(room: Room, container: Container): Promise<void> {
   const { record } = container;
   await cleanRuntime(room, record);
-  await unmountVolumes(room, record);
   room.elementsLost = true;
   await recordExit(room, container, (await readExitFile(room.exitFile(record.id))) ?? lostExit(room, record));
 }
@@ -213,7 +211,6 @@ async function bury(room: Room, container: Container): Promise<void> {
  */
 async function rollBack(room: Room, container: Container): Promise<void> {
   await cleanRuntime(room, container.record);
-  await unmountVolumes(room, container.record);
   room.elementsLost = true;
   // An earlier run's record is deleted before the intent is written.
   const exit = await readExitFile(room.exitFile(container.id));

@@ -21,7 +21,7 @@ import type { Container } from "./container.ts";
 import { watchTask } from "./exit.ts";
 import type { ContainerRecord } from "./model.ts";
 import { isVolume } from "./mount-plan.ts";
-import { type MountSources, mountSources, unmountVolumes } from "./mount-sources.ts";
+import { type MountSources, mountSources } from "./mount-sources.ts";
 import { announceNetworks } from "./network-events.ts";
 import { withLinkedFiles, writeNetworkFiles } from "./network-files.ts";
 import { recordFact } from "./record-fact.ts";
@@ -198,10 +198,10 @@ async function undoStart(
       logger.error("a shim could not be ended", { container: record.id, error: messageOf(failure) });
     });
   }
-  await cleanRuntime(room, record).catch((failure: unknown) =>
+  const { id, hostConfig } = record;
+  await cleanRuntime(room, sources === undefined ? { id, hostConfig } : record).catch((failure: unknown) =>
     logger.error("what is left of a start could not be deleted", { container: record.id, error: messageOf(failure) }),
   );
-  if (sources !== undefined) await unmountVolumes(room, record);
   const failed: ContainerRecord = {
     ...record,
     state: {
