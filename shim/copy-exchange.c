@@ -180,6 +180,9 @@ void exchange(void) {
     if (fstat(fresh, &st) < 0) fail_path("look at", fresh_path);
     if (move_all(fresh, fd, &aside, failed) < 0) fail_path("move", failed);
     take_attributes(fresh, fd, &st, directory);
+    // For who asks again.
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    if (futimens(fresh, times) < 0) fail_path("set the times of", fresh_path);
     sync_all(fd, fresh, directory);
   }
 }
