@@ -3,7 +3,6 @@ import { test } from "node:test";
 import type { HostConfig } from "../../spec/docker/container.ts";
 import { hostPathsOf, mountWarnings, planMounts, volumeNameErrors } from "./mounts.ts";
 import { type PlannedMount, renderMount } from "./planned-mount.ts";
-import { inheritMounts, parseVolumesFrom } from "./volumes-from.ts";
 
 type Mount = NonNullable<HostConfig["Mounts"]>[number];
 
@@ -16,9 +15,6 @@ const errorsOf = (hostConfig: HostConfig): readonly string[] => {
 const oci = (mount: PlannedMount, recursiveReadOnly = true): ReturnType<typeof renderMount> =>
   renderMount({ mount, source: mount.kind === "bind" ? mount.source : mount.kind }, recursiveReadOnly);
 const ociOf = (hostConfig: HostConfig): unknown => plan(hostConfig).mounts.map((mount) => oci(mount));
-/** What is mounted where, with its origin. */
-const shape = (mounts: readonly PlannedMount[]): unknown =>
-  mounts.map((mount) => [mount.destination, mount.origin, mount.kind === "volume" ? mount.name : mount.kind]);
 const volume = {
   kind: "volume",
   readOnly: false,
@@ -169,87 +165,6 @@ test("volumes that an image names with hostile paths stay in the container, or a
     ["/ab".repeat(1400)]: refused(`invalid mount path: '${"/ab".repeat(20)}…': file name too long`),
   };
   assert.deepEqual(Object.fromEntries(Object.keys(cases).map((path) => [path, planned(path)])), cases);
-});
-
-test("what others have is taken over, and gives way to what is asked for; an image's volumes come last", () => {
-  const others = plan({
-    Binds: ["data:/data:ro", "/srv:/srv:rslave", "kept:/kept"],
-    Mounts: [
-      { Type: "tmpfs", Target: "/tmp" },
-      { Type: "image", Source: "tools", Target: "/tools", ImageOptions: { Subpath: "bin" } },
-    ],
-    Tmpfs: { "/own": "" },
-  }).mounts;
-  const inherited = inheritMounts(others, false);
-  const hostConfig: HostConfig = { Binds: ["mine:/data"], Tmpfs: { "/tmp": "" } };
-  const volumes = { "/kept": {}, "/data": {}, "/new": {} };
-  const { mounts, errors } = planMounts({ hostConfig, volumes, inherited, recursiveReadOnly: true });
-  assert.deepEqual(errors, []);
-  assert.deepEqual(shape(mounts), [
-    ["/data", "Binds", "mine"],
-    ["/srv", "VolumesFrom", "bind"],
-    ["/kept", "VolumesFrom", "kept"],
-    ["/tmp", "Tmpfs", "tmpfs"],
-    ["/tools", "VolumesFrom", "image"],
-    ["/new", "Volumes", ""],
-  ]);
-  assert.deepEqual(
-    mounts.filter(({ origin }) => origin === "VolumesFrom").map((mount) => oci(mount).options),
-    [
-      ["rbind", "rslave"],
-      ["rbind", "rprivate"],
-      ["rbind", "rro", "rprivate"],
-    ],
-  );
-  const readOnly = inheritMounts(others, true);
-  assert.deepEqual(
-    readOnly.map((mount) => [mount.readOnly, "copy" in mount && mount.copy]),
-    [
-      [true, false],
-      [true, false],
-      [true, false],
-      [true, false],
-      [true, false],
-    ],
-  );
-  assert.equal(
-    readOnly.some((mount) => mount.kind === "tmpfs" && mount.options.includes("ro")),
-    true,
-  );
-});
-
-test("two containers with one destination: the later one counts", () => {
-  const of = (bind: string): readonly PlannedMount[] => inheritMounts(plan({ Binds: [bind] }).mounts, false);
-  const { mounts } = planMounts({
-    hostConfig: {},
-    inherited: [...of("first:/x"), ...of("second:/x")],
-    recursiveReadOnly: true,
-  });
-  assert.deepEqual(shape(mounts), [["/x", "VolumesFrom", "second"]]);
-});
-
-test("specifications of VolumesFrom", () => {
-  const parsed = (text: string): unknown => {
-    try {
-      return parseVolumesFrom(text);
-    } catch (error) {
-      return (error as Error).message;
-    }
-  };
-  assert.deepEqual(
-    ["db", "db:ro", "db:rw", "db:cached", "", "db:foo", "a:b:c", "db:nocopy", "db:rshared"].map(parsed),
-    [
-      { container: "db", readOnly: false },
-      { container: "db", readOnly: true },
-      { container: "db", readOnly: false },
-      { container: "db", readOnly: false },
-      "volumes-from specification cannot be an empty string",
-      "invalid mode: foo",
-      "invalid mode: b:c",
-      "invalid mode: nocopy",
-      "invalid mode: rshared",
-    ],
-  );
 });
 
 test("mounts that dockerd refuses are refused with its texts", () => {
