@@ -101,7 +101,6 @@ const image = ["one", "three", "two"];
 describe("kill -9", () => {
   test("while a volume is made leaves all of it or nothing", async () => {
     for (const [name, isThere] of [
-      ["volume.create.begun", false],
       ["volume.create.staged", false],
       ["volume.create.made", false],
       ["volume.create.committed", true],

@@ -1,4 +1,5 @@
-// What a start makes of volumes that an earlier daemon left in the middle. A removal is finished; content that was whole is moved in to its end, and what was not whole is deleted. Source: docs/durability.md.
+// What a start makes of volumes that an earlier daemon left in the middle. A removal is finished, and a volume whose record was not
+// committed is taken back; content that was whole is moved in to its end, what was not is deleted. Source: docs/durability.md.
 
 import { lstatSync } from "node:fs";
 import { join } from "node:path";

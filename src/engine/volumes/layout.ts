@@ -1,10 +1,10 @@
 // Where volumes are on disk: `<dataRoot>/volumes/<name>/{_data,snapshots}`, and beside them what is half made (`.new-`) or half
-// removed (`.old-`): names that no volume can have. Whatever is renamed is durable when the call resolves. Nothing is ever deleted
-// through a mount: where one is, the deletion is refused.
+// removed (`.old-`): names that no volume can have. What becomes a volume is durable when the call resolves; a removal is when `sync`
+// does. Nothing is ever deleted through a mount: where one is, the deletion is refused.
 
 import { randomUUID } from "node:crypto";
-import { lstatSync } from "node:fs";
-import { chmod, mkdir, readdir, rename } from "node:fs/promises";
+import { lstatSync, readFileSync, rmSync } from "node:fs";
+import { chmod, mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { mountsUnder, readMounts } from "../kernel/mountinfo.ts";
@@ -13,6 +13,8 @@ import { removeSmallTree } from "../kernel/small-tree.ts";
 import { syncDirectory } from "../kernel/sync-directory.ts";
 
 const staged = /^\.(?:new|old)-/;
+/** Beside a volume's data until its record is committed; it holds the volume's options. */
+const markName = "uncommitted";
 /** A large volume takes its time. */
 const removeTimeoutMs = 3_600_000;
 
@@ -49,12 +51,31 @@ export class Layout {
     return directory;
   }
 
-  /** A staged directory becomes the volume's. @throws Conflict something of that name is there */
-  async place(directory: string, name: string): Promise<void> {
+  /**
+   * A staged directory becomes the volume's, marked until `unmark`: a start of the daemon removes what has a mark and no record. The
+   * file system keeps the order: where the directory is found, the mark is too.
+   *
+   * @throws Conflict something of that name is there
+   */
+  async place(directory: string, name: string, options: Readonly<Record<string, string>>): Promise<void> {
     this.refuseOccupied(name);
-    await syncDirectory(directory);
+    await writeFile(join(directory, markName), JSON.stringify(options), { mode: 0o600 });
     await rename(directory, this.directory(name));
     await syncDirectory(this.root);
+  }
+
+  /** For a volume whose record is committed. */
+  unmark(name: string): void {
+    rmSync(join(this.directory(name), markName), { force: true });
+  }
+
+  /** The options of a volume that is marked as not committed; undefined where there is no mark. */
+  readMark(name: string): Readonly<Record<string, string>> | undefined {
+    const path = join(this.directory(name), markName);
+    if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true) return undefined;
+    const text = readFileSync(path, "utf8");
+    // A loss of power may have taken its content.
+    return text === "" ? {} : (JSON.parse(text) as Readonly<Record<string, string>>);
   }
 
   /** @throws Conflict something is there under the name of a volume to come */
@@ -76,7 +97,6 @@ export class Layout {
     this.refuseMounts(name, this.directory(name));
     const aside = join(this.root, `.old-${randomUUID()}`);
     await rename(this.directory(name), aside);
-    await syncDirectory(this.root);
     await this.erase(aside);
   }
 
@@ -95,6 +115,11 @@ export class Layout {
     this.refuseMounts(directory, directory);
     if (removeSmallTree(directory)) return;
     await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: removeTimeoutMs });
+  }
+
+  /** Makes what was renamed and deleted durable. */
+  sync(): Promise<void> {
+    return syncDirectory(this.root);
   }
 
   /** Names of directories that should be volumes'. */

@@ -1,10 +1,10 @@
-// Rows of the journal that are this room's: one while a volume is made, removed or filled. Pure.
+// Rows of the journal that are this room's: one while a volume is removed or filled. Pure.
 
 import type { Change, Tables } from "../store/index.ts";
 
-export type VolumeStep = "create" | "remove" | "fill";
+export type VolumeStep = "remove" | "fill";
 
-const steps: readonly VolumeStep[] = ["create", "remove", "fill"];
+const steps: readonly VolumeStep[] = ["remove", "fill"];
 
 /** `kind` of the rows. */
 const volumeOp = "volume";
@@ -26,17 +26,18 @@ export interface VolumeOp {
   readonly payload: OpPayload;
 }
 
-function opId(step: VolumeStep, volume: string): string {
-  return `volume-${step}-${volume}`;
+/** @param tag tells removals of one name from each other: the row of one may be there for a while after it */
+function opId(step: VolumeStep, volume: string, tag: string): string {
+  return `volume-${step}-${volume}${tag === "" ? "" : `/${tag}`}`;
 }
 
-export function beginOp(step: VolumeStep, volume: string, payload: OpPayload = {}): Change {
-  const row = { id: opId(step, volume), kind: volumeOp, subject: volume, step: steps.indexOf(step) };
+export function beginOp(step: VolumeStep, volume: string, payload: OpPayload = {}, tag = ""): Change {
+  const row = { id: opId(step, volume, tag), kind: volumeOp, subject: volume, step: steps.indexOf(step) };
   return { put: "ops", row: { ...row, payload: JSON.stringify(payload) } };
 }
 
-export function endOp(step: VolumeStep, volume: string): Change {
-  return { delete: "ops", key: opId(step, volume) };
+export function endOp(step: VolumeStep, volume: string, tag = ""): Change {
+  return { delete: "ops", key: opId(step, volume, tag) };
 }
 
 /** The rows of this room among all. */

@@ -3,12 +3,10 @@
 
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
-import type { Change } from "../store/index.ts";
 import { type Fill, stageFill, type StagedFill } from "./fill.ts";
 import type { ProvidedVolume, ProvidedVolumes, VolumeDriver, VolumeRecord, VolumeWish } from "./index.ts";
 import { needsMount } from "./local-options.ts";
 import { anonymousLabel, checkForeignName, newVolumeName } from "./names.ts";
-import { beginOp, endOp } from "./ops.ts";
 import { insertVolume, nowSeconds } from "./record.ts";
 import { driverOf, findForeign, lockNames, type VolumeRoom, withSubject } from "./room.ts";
 
@@ -83,10 +81,15 @@ async function provideLocked(
     if (plans.values().every(({ kind }) => kind === "old")) locks.dispose();
     return {
       volumes,
-      changes: changesOf([...plans.values()], room),
+      changes: plans
+        .values()
+        .filter(({ kind }) => kind !== "old")
+        .map(({ record }) => insertVolume(record))
+        .toArray(),
       committed: () => {
-        for (const { record, kind } of plans.values()) {
+        for (const { record, kind, driver } of plans.values()) {
           if (kind !== "old") room.records.set(record.name, record);
+          if (kind === "new" && driver === room.local) room.layout.unmark(record.name);
           if (kind === "new")
             room.deps.events.publish({
               type: "volume",
@@ -107,13 +110,6 @@ async function provideLocked(
     await made.undo();
     throw error;
   }
-}
-
-function changesOf(plans: readonly Planned[], room: VolumeRoom): readonly Change[] {
-  return plans.flatMap(({ record, kind, driver }) => [
-    ...(kind === "old" ? [] : [insertVolume(record)]),
-    ...(kind === "new" && driver === room.local ? [endOp("create", record.name)] : []),
-  ]);
 }
 
 async function describe(room: VolumeRoom, name: string, plan: Planned | undefined): Promise<ProvidedVolume> {
@@ -140,7 +136,7 @@ async function planVolume(room: VolumeRoom, wish: NamedWish): Promise<Planned> {
   const driver = foreign?.driver ?? asked ?? room.local;
   if (driver === room.local) {
     await room.local.validate(name, wish.options ?? {});
-    // What is in it is nobody's to delete: neither an undo nor the journal may take it for its own.
+    // What is in it is nobody's to delete: no undo may take it for its own.
     room.layout.refuseOccupied(name);
   } else checkForeignName(name);
   const kind =
@@ -174,53 +170,28 @@ async function has(driver: VolumeDriver, name: string): Promise<boolean> {
 class Made {
   readonly #room: VolumeRoom;
   readonly #volumes: Planned[] = [];
-  readonly #intents: string[] = [];
 
   constructor(room: VolumeRoom) {
     this.#room = room;
-  }
-
-  /** Local volumes that may be made from now on. */
-  async intend(plans: readonly Planned[]): Promise<void> {
-    if (plans.length === 0) return;
-    await this.#room.deps.store.commit(
-      plans.map(({ record }) => beginOp("create", record.name, { options: record.options ?? {} })),
-    );
-    this.#intents.push(...plans.map(({ record }) => record.name));
   }
 
   add(plan: Planned): void {
     this.#volumes.push(plan);
   }
 
-  /** Never throws: the journal has what cannot be taken back now. */
+  /** Never throws: the next start removes what cannot be taken back now. */
   async undo(): Promise<void> {
-    const left = new Set(this.#intents.splice(0));
     for (const { record, driver } of this.#volumes.splice(0).toReversed()) {
       try {
         await driver.remove(record.name);
       } catch (error) {
         if (isEngineError(error, "NotFound")) continue;
-        left.delete(record.name);
-        this.#complain(record.name, error);
+        this.#room.deps.logger.error("a volume that was made in vain could not be removed", {
+          volume: record.name,
+          error: messageOf(error),
+        });
       }
     }
-    if (left.size === 0) return;
-    try {
-      await this.#room.deps.store.commit(
-        [...left].map((name) => endOp("create", name)),
-        { freesSpace: true },
-      );
-    } catch (error) {
-      this.#complain([...left].join(), error);
-    }
-  }
-
-  #complain(volume: string, error: unknown): void {
-    this.#room.deps.logger.error("a volume that was made in vain could not be removed", {
-      volume,
-      error: messageOf(error),
-    });
   }
 }
 
@@ -231,8 +202,6 @@ async function makeVolumes(
   signal: AbortSignal,
 ): Promise<void> {
   const fresh = plans.filter(({ kind }) => kind === "new");
-  await made.intend(fresh.filter(({ driver }) => driver === room.local));
-  await failpoint("volume.create.begun");
   const staged: StagedFill[] = [];
   try {
     for (const plan of fresh) await makeVolume(room, plan, made, signal);

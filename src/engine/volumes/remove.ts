@@ -1,6 +1,7 @@
 // DELETE /volumes/{name}: refused while containers have it; then one commit (the record, its snapshots' records, the intent) → the directory
 // aside → deleted. A removal that was committed is finished by the next start. Nothing is deleted through a mount.
 
+import { randomUUID } from "node:crypto";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { VolumeRecord } from "./index.ts";
@@ -50,10 +51,12 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
   const rows = [{ delete: "volumes", key: name } as const, ...room.snapshotsOf(name)];
   if (driver === localDriver) {
     await room.local.release(name);
-    await store.commit([...rows, beginOp("remove", name, { options: record.options ?? {} })], { freesSpace: true });
+    const tag = randomUUID();
+    const begun = beginOp("remove", name, { options: record.options ?? {} }, tag);
+    await store.commit([...rows, begun], { freesSpace: true });
     room.records.delete(name);
     await failpoint("volume.remove.committed");
-    await removeDirectory(room, name);
+    await removeDirectory(room, name, tag);
   } else {
     let isAsked = false;
     try {
@@ -70,7 +73,7 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
   announce(room, name, driver);
 }
 
-async function removeDirectory(room: VolumeRoom, name: string): Promise<void> {
+async function removeDirectory(room: VolumeRoom, name: string, tag: string): Promise<void> {
   try {
     await room.local.remove(name);
   } catch (error) {
@@ -78,7 +81,18 @@ async function removeDirectory(room: VolumeRoom, name: string): Promise<void> {
     if (!isEngineError(error, "NotFound")) throw error;
   }
   await failpoint("volume.remove.deleted");
-  await room.deps.store.commit([endOp("remove", name)], { freesSpace: true });
+  // Nobody waits for it: until then a start looks whether there is something left to delete.
+  const ending = endRemoval(room, name, tag).finally(() => room.ending.delete(ending));
+  room.ending.add(ending);
+}
+
+async function endRemoval(room: VolumeRoom, name: string, tag: string): Promise<void> {
+  try {
+    await room.layout.sync();
+    await room.deps.store.commit([endOp("remove", name, tag)], { freesSpace: true });
+  } catch (error) {
+    room.deps.logger.warn("the journal still has the removal of a volume", { volume: name, error: messageOf(error) });
+  }
 }
 
 function announce(room: VolumeRoom, name: string, driver: string): void {

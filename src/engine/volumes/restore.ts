@@ -1,7 +1,7 @@
 // The start of the room: records from the store, then what the journal has, then a sweep of what was half made or half removed.
 
 import { messageOf } from "../../base/errors.ts";
-import { settleVolumeOps } from "./journal.ts";
+import { settleVolumeOps, sweepUncommitted } from "./journal.ts";
 import { parseOps } from "./ops.ts";
 import { localDriver, parseVolumeRow } from "./record.ts";
 import type { VolumeRoom } from "./room.ts";
@@ -16,6 +16,7 @@ export async function restoreVolumes(room: VolumeRoom): Promise<void> {
     if (record.driver === localDriver) local.know(record.name, record.options ?? {});
   }
   await settleVolumeOps(room, ops);
+  await sweepUncommitted(room);
   const kept = await keptBy(room);
   for (const path of await layout.leftovers()) {
     if (kept.has(path)) continue;

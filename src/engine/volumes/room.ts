@@ -19,6 +19,8 @@ export interface VolumeRoom {
   /** Creation, filling and removal of a volume, by name. */
   readonly changing: KeyedMutex;
   readonly holds: VolumeHolds;
+  /** Ends of removals that nobody waits for but the daemon's own end. */
+  readonly ending: Set<Promise<void>>;
   /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
   readonly shown: Map<string, number>;
   /** Rows of a volume's snapshots, to be deleted with it. */
@@ -38,6 +40,7 @@ export function createRoom(
     records: new Map(),
     changing: new KeyedMutex(),
     holds: new VolumeHolds(),
+    ending: new Set(),
     shown: new Map(),
     snapshotsOf,
   };

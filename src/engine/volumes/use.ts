@@ -8,7 +8,6 @@ import { failpoint } from "../../base/failpoint.ts";
 import type { VolumeHistoryDeps } from "./history.ts";
 import type { VolumeRecord } from "./index.ts";
 import { checkLocalName } from "./names.ts";
-import { beginOp, endOp } from "./ops.ts";
 import { insertVolume, localDriver, nowSeconds } from "./record.ts";
 import { noSuchVolume, type VolumeRoom } from "./room.ts";
 
@@ -62,19 +61,18 @@ export async function adoptVolume(
     scope: "local",
     anonymous: false,
   };
-  await store.commit([beginOp("create", name)]);
   const stage = await room.layout.stage();
   try {
     await rename(fresh, join(stage, "_data"));
-    await room.layout.place(stage, name);
+    await room.layout.place(stage, name, {});
     await failpoint("volume.adopt.placed");
-    await store.commit([insertVolume(record), endOp("create", name)]);
+    await store.commit([insertVolume(record)]);
   } catch (error) {
     await room.layout.erase(stage);
     await room.layout.remove(name);
-    await store.commit([endOp("create", name)], { freesSpace: true });
     throw error;
   }
+  room.layout.unmark(name);
   room.local.know(name, {});
   room.records.set(name, record);
   events.publish({ type: "volume", action: "create", id: name, attributes: { driver: localDriver } });

@@ -73,7 +73,9 @@ export function createVolumes(deps: VolumesDeps): Volumes {
     removeAnonymous: (names) => removeAnonymousVolumes(room, names),
     usage: () => measureVolumes(room),
     check: ({ repair }) => checkVolumes(room, history, repair),
-    close: () => Promise.resolve(),
+    close: async () => {
+      await Promise.all(room.ending);
+    },
     create: (request, signal) => createVolume(room, request, signal),
     list: (filters) => listVolumes(room, filters),
     inspect: (name) => inspectVolume(room, name),
