@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import type { TestDaemon } from "../support/daemon.ts";
 import { StdcopyDemuxer } from "../../src/client/stdcopy.ts";
+import { anonymousTarget, namedTarget, type SubjectVolumes } from "./chaos-volumes.ts";
 
 export type State = "absent" | "created" | "running" | "paused" | "exited";
 
@@ -37,6 +38,9 @@ export const endingCode = 7;
 export const loggerCode = 4;
 export const loggerLines = 1200;
 
+/** What runs needs its named volume with what the image has in it. */
+const needsVolume = `grep -q ^root: ${namedTarget}/passwd && [ -d ${anonymousTarget} ] || exit 99`;
+
 const commands: Readonly<Record<Kind, string>> = {
   plain: "exec sleep 100000",
   // The exit code is not 0: on-failure and always come to the same, and a lost end would be seen.
@@ -52,13 +56,13 @@ const commands: Readonly<Record<Kind, string>> = {
   ].join("\n"),
 };
 
-function configOf(kind: Kind): unknown {
+function configOf(kind: Kind, binds: readonly string[]): unknown {
   const policy = kind === "always" || kind === "unless-stopped" ? { RestartPolicy: { Name: kind } } : {};
   return {
     Image: "busybox",
-    Cmd: ["sh", "-c", commands[kind]],
+    Cmd: ["sh", "-c", `${needsVolume}\n${commands[kind]}`],
     StopSignal: "SIGKILL",
-    HostConfig: { ...policy, AutoRemove: kind === "fleeting" },
+    HostConfig: { ...policy, AutoRemove: kind === "fleeting", Binds: binds },
   };
 }
 
@@ -101,10 +105,12 @@ interface Inspected {
 export class Driver {
   readonly #daemon: TestDaemon;
   readonly #random: () => number;
+  readonly #volumes: SubjectVolumes;
 
-  constructor(daemon: TestDaemon, random: () => number) {
+  constructor(daemon: TestDaemon, random: () => number, volumes: SubjectVolumes) {
     this.#daemon = daemon;
     this.#random = random;
+    this.#volumes = volumes;
   }
 
   async #ok(verb: string, method: string, path: string, body?: unknown): Promise<unknown> {
@@ -113,8 +119,17 @@ export class Driver {
     return answer.json;
   }
 
-  /** What can be done with a subject in a state. */
+  /** What can be done with a subject in a state, or with its volume. */
   operations(subject: Subject, state: State): readonly Operation[] {
+    const at = `/containers/${subject.possibleNames[0]}`;
+    const isEnding = state === "running" && ["ending", "fleeting", "logger"].includes(subject.kind);
+    const withVolume = isEnding ? [] : this.#volumes.operations(subject, state, at, this.#random);
+    const withContainer = this.#containerOperations(subject, state);
+    // One in three is for the volume.
+    return withVolume.length > 0 && this.#random() < 1 / 3 ? withVolume : withContainer;
+  }
+
+  #containerOperations(subject: Subject, state: State): readonly Operation[] {
     const [name = ""] = subject.possibleNames;
     const at = `/containers/${name}`;
     const simple = (
@@ -132,7 +147,7 @@ export class Driver {
     const remove = simple(
       "remove",
       "DELETE",
-      `${at}?force=1`,
+      `${at}?force=1&v=1`,
       "absent",
       state === "absent" ? [] : ["exited", "running"],
     );
@@ -152,7 +167,7 @@ export class Driver {
           "running",
           subject.kind === "fleeting" ? ["absent"] : ["exited"],
         );
-        return [...(again ? [start, start, rename] : []), simple("remove", "DELETE", at, "absent")];
+        return [...(again ? [start, start, rename] : []), simple("remove", "DELETE", `${at}?v=1`, "absent")];
       }
       case "paused":
         return [
@@ -183,8 +198,13 @@ export class Driver {
     return {
       verb: "create",
       to: "created",
-      run: async () =>
-        void (await this.#ok("create", "POST", `/containers/create?name=${name}`, configOf(subject.kind))),
+      run: async () => {
+        const config = configOf(subject.kind, this.#volumes.bindsOf(subject));
+        await this.#volumes.creating(subject, () =>
+          this.#ok("create", "POST", `/containers/create?name=${name}`, config),
+        );
+        return undefined;
+      },
     };
   }
 

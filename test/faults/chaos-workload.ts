@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { TestDaemon } from "../support/daemon.ts";
 import { ImageClient } from "./chaos-images.ts";
+import { SubjectVolumes } from "./chaos-volumes.ts";
 import { Driver, type Kind, type Operation, type State, type Subject } from "./chaos-subjects.ts";
 
 /** The subjects of each client. */
@@ -40,6 +41,7 @@ interface Listed {
   readonly Id: string;
   readonly Names: readonly string[];
   readonly State: string;
+  readonly Mounts: readonly { readonly Name?: string }[];
 }
 
 export class Workload {
@@ -48,11 +50,13 @@ export class Workload {
   readonly #random: () => number;
   readonly #shares: readonly (readonly Subject[])[];
   readonly #images: ImageClient;
+  readonly #volumes: SubjectVolumes;
 
   constructor(daemon: TestDaemon, random: () => number) {
     this.#daemon = daemon;
     this.#random = random;
     this.#images = new ImageClient(daemon);
+    this.#volumes = new SubjectVolumes(daemon);
     this.#shares = shares.map((kinds, client) =>
       kinds.map((kind, n): Subject => {
         const name = `chaos-${client}${n}-${kind}`;
@@ -72,7 +76,7 @@ export class Workload {
   }
 
   async #client(subjects: readonly Subject[], random: () => number, stop: AbortSignal): Promise<void> {
-    const driver = new Driver(this.#daemon, random);
+    const driver = new Driver(this.#daemon, random, this.#volumes);
     while (!stop.aborted) {
       const subject = subjects[Math.floor(random() * subjects.length)];
       if (subject === undefined) return;
@@ -141,6 +145,9 @@ export class Workload {
       const patient = complaints.every(({ subject }) => subject.kind !== "plain");
       if (complaints.length === 0 && dying.length === 0) {
         await this.#settle(subjects, listed, context);
+        await this.#volumes
+          .compare(subjects, (subject) => find(listed, subject).length > 0)
+          .catch((error: unknown) => fail(error, context));
         break;
       }
       const texts = [...complaints.map(({ text }) => text), ...dying].join("\n");
@@ -185,7 +192,7 @@ export class Workload {
   }
 
   async #settle(subjects: readonly Subject[], listed: readonly Listed[], context: () => string): Promise<void> {
-    const driver = new Driver(this.#daemon, this.#random);
+    const driver = new Driver(this.#daemon, this.#random, this.#volumes);
     const known = new Set<Listed>();
     for (const subject of subjects) {
       const [one] = find(listed, subject);
@@ -193,18 +200,20 @@ export class Workload {
       const state = stateOf(one) as State;
       subject.possible = new Set([state]);
       subject.possibleNames = [one?.Names[0]?.slice(1) ?? subject.names[0]];
-      if (one !== undefined)
-        await driver.judge(subject, one.Id, state).catch((error: unknown) => {
-          throw error instanceof Error
-            ? new assert.AssertionError({ message: `${error.message}\n${context()}` })
-            : error;
-        });
+      if (one !== undefined) await driver.judge(subject, one.Id, state).catch((error: unknown) => fail(error, context));
     }
     assert.deepEqual(
       listed.filter((one) => !known.has(one)),
       [],
       context(),
     );
+  }
+
+  /** Who uses a volume is right after all that happened. */
+  async countVolumeUsers(context: () => string): Promise<void> {
+    await this.#volumes
+      .countUsers(this.#shares.flat(), ({ possible }) => !possible.has("absent"), this.#random)
+      .catch((error: unknown) => fail(error, context));
   }
 
   /** Counted by the harness itself, past the engine's own check: one of each per container, or none. */
@@ -219,12 +228,17 @@ export class Workload {
         difference("run directories", idsIn(join(execRoot, "containers")), running),
         difference("runtime states", idsIn(join(execRoot, "runtime")), running),
         difference("data directories", idsIn(join(dataRoot, "containers")), all),
+        await this.#volumes.difference(this.#shares.flat(), listed),
       ].filter((text) => text !== "");
       if (differences.length === 0) return;
       assert.ok(performance.now() < deadline, `${differences.join("\n")}\n${context()}`);
       await sleep(50);
     }
   }
+}
+
+function fail(error: unknown, context: () => string): never {
+  throw error instanceof Error ? new assert.AssertionError({ message: `${error.message}\n${context()}` }) : error;
 }
 
 function find(listed: readonly Listed[], subject: Subject): readonly Listed[] {

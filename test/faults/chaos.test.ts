@@ -48,6 +48,7 @@ test(`${kills} kills of the daemon under load lose, stop, double and orphan noth
     await workload.compare(true, context);
     assert.deepEqual(await findings(daemon), [], `after ${context()}`);
     await workload.countKernelState(context);
+    await workload.countVolumeUsers(context);
   }
   const { acknowledged, cutOff, verbs } = workload.tally;
   const counts = [...verbs].map(([verb, count]) => `${verb} ${count}`).join(", ");
