@@ -54,7 +54,7 @@ export interface PathChange {
 }
 
 export interface Files {
-  /** @throws NotFound nothing is there; System `/etc/passwd/` is no directory (dockerd's 500); Conflict a live root's process has ended */
+  /** @throws NotFound nothing is there; InvalidParameter `/etc/passwd/` is no directory; Conflict a live root's process has ended */
   stat(root: FileRoot, path: string, signal: AbortSignal): Promise<PathStat>;
   /**
    * The file or directory as a tar whose entries begin with its base name, as dockerd names them. A link at the end is not followed, but with a trailing
@@ -68,8 +68,8 @@ export interface Files {
    *
    * @param options keepTypes: an existing directory is not replaced by something else, nor the other way round (noOverwriteDirNonDir); owner: all files get
    *        this uid and gid instead of those in the tar
-   * @throws NotFound the directory; InvalidParameter a hostile or malformed entry, or it is on a read-only mount; System "extraction point is not a
-   *         directory", a clash of types (both dockerd's 500); Conflict a live root's process has ended, nothing was taken of the tar then;
+   * @throws NotFound the directory; InvalidParameter a hostile or malformed entry, it is on a read-only mount, "extraction point is
+   *         not a directory"; System a clash of types (dockerd's 500); Conflict a live root's process has ended, nothing was taken of the tar then;
    *         Unavailable the disk is full (told with ENOSPC's text)
    */
   extract(
