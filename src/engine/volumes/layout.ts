@@ -18,6 +18,11 @@ const markName = "uncommitted";
 /** A large volume takes its time. */
 const removeTimeoutMs = 3_600_000;
 
+async function deleteTree(directory: string): Promise<void> {
+  if (removeSmallTree(directory)) return;
+  await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: removeTimeoutMs });
+}
+
 export class Layout {
   /** Absolute path of `volumes`. */
   readonly root: string;
@@ -88,16 +93,19 @@ export class Layout {
   }
 
   /**
-   * Deletes a volume's directory; nothing happens where there is none. It is moved aside first, so that the name is free at once.
+   * Deletes a volume's directory; nothing happens where there is none. A large one is moved aside first, so that the name is free at once.
    *
    * @throws Conflict something is mounted in it
    */
   async remove(name: string): Promise<void> {
     if (!this.has(name)) return;
-    this.refuseMounts(name, this.directory(name));
+    const directory = this.directory(name);
+    this.refuseMounts(name, directory);
+    // A mark must not go before the rest does: whole under another name, it is swept.
+    if (this.readMark(name) === undefined && removeSmallTree(directory)) return;
     const aside = join(this.root, `.old-${randomUUID()}`);
-    await rename(this.directory(name), aside);
-    await this.erase(aside);
+    await rename(directory, aside);
+    await deleteTree(aside);
   }
 
   /** @throws Conflict something is mounted in a directory */
@@ -113,8 +121,7 @@ export class Layout {
   /** Deletes what was staged or put aside. @throws Conflict something is mounted in it */
   async erase(directory: string): Promise<void> {
     this.refuseMounts(directory, directory);
-    if (removeSmallTree(directory)) return;
-    await run(["rm", "-rf", "--one-file-system", "--", directory], { timeoutMs: removeTimeoutMs });
+    await deleteTree(directory);
   }
 
   /** Makes what was renamed and deleted durable. */

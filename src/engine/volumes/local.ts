@@ -124,7 +124,10 @@ class Local implements LocalDriver {
   async remove(name: string): Promise<void> {
     const { layout, quotas } = this.#deps;
     if (!this.#volumes.has(name) && !layout.has(name)) throw missing(name);
-    await this.release(name);
+    {
+      using _held = await this.#mounting.lock(name);
+      await this.#letGo(name);
+    }
     if (this.#volumes.get(name)?.options["size"] !== undefined) await quotas.release(layout.data(name));
     await layout.remove(name);
     this.#volumes.delete(name);
@@ -204,14 +207,17 @@ class Local implements LocalDriver {
 
   async release(name: string): Promise<void> {
     using _held = await this.#mounting.lock(name);
-    const { layout } = this.#deps;
+    await this.#letGo(name);
+    this.#deps.layout.refuseMounts(name, this.#deps.layout.directory(name));
+  }
+
+  /** The caller holds the lock of its mounts. @throws Conflict it has users */
+  async #letGo(name: string): Promise<void> {
     const volume = this.#volumes.get(name);
-    if (needsMount(volume?.options ?? null)) {
-      if (volume !== undefined && volume.users.size > 0)
-        throw new EngineError("Conflict", `remove ${name}: volume is mounted for ${[...volume.users].join(", ")}`);
-      await this.#unmountAll(name);
-    }
-    layout.refuseMounts(name, layout.directory(name));
+    if (volume === undefined || !needsMount(volume.options)) return;
+    if (volume.users.size > 0)
+      throw new EngineError("Conflict", `remove ${name}: volume is mounted for ${[...volume.users].join(", ")}`);
+    await this.#unmountAll(name);
   }
 
   async settle(usersOf: (name: string) => readonly string[]): Promise<void> {
