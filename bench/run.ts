@@ -1,6 +1,6 @@
 // `npm run bench`: every budget of ARCHITECTURE.md beside dockerd and bare crun in one run. Prints ratios and, with
 // --write, keeps them in bench/RESULTS.md together with the commit; --only=CASE runs one of idle, memory, lifecycle, output,
-// lists, commandLine, images, network and builds (--quick shortens the last two). As root; $DOCKERD names the peer.
+// lists, commandLine, images, network, builds and files (--quick shortens the last three). As root; $DOCKERD names the peer.
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +11,7 @@ import { createIdle, exec, life, remove, startAll } from "./cases/lifecycle.ts";
 import { attachAndRead, createWriter, readLogs } from "./cases/output.ts";
 import { type EngineUnderTest, findDockerd, makeBundle, startDockerd, startGantry } from "./engines.ts";
 import { builds } from "./cases/build.ts";
+import { files } from "./cases/files.ts";
 import { images } from "./cases/images.ts";
 import { network } from "./cases/network.ts";
 import { interleaved, median, processes, proportionalKiB, residentKiB, timed } from "./measure.ts";
@@ -258,6 +259,7 @@ const cases: Readonly<Record<string, (gantry: EngineUnderTest, dockerd: EngineUn
   images,
   network,
   builds,
+  files,
 };
 const engines: EngineUnderTest[] = [];
 const stopAll = async (): Promise<void> => {
