@@ -46,14 +46,23 @@ static bool has_started_at(const char *pid, const char *start) {
   return length == strlen(start) && memcmp(at + 1, start, length) == 0;
 }
 
-// Opened first and identified afterwards: a pid that was given out again in between is not the one whose start is asked for.
-static int open_live(void) {
+// Of a process; -1 when it has ended. proc(5) says EACCES for one that ends at this moment.
+static int open_of(const char *pid, const char *start, const char *what, int flags) {
   char path[64];
+  snprintf(path, sizeof path, "/proc/%s/%s", pid, what);
+  int fd = open(path, flags | O_CLOEXEC);
+  if (fd < 0 && errno != ENOENT && errno != ESRCH && (errno != EACCES || has_started_at(pid, start))) fail_errno("open", path);
+  return fd;
+}
+
+// Opened first and identified afterwards: a pid that was given out again in between is not the one whose start is asked for. The mount
+// namespace is held until the end of this program: with its last process it would lose its mounts, and what is under a volume would be
+// taken for what is in it.
+static int open_live(void) {
   const char *pid = next_word(), *start = next_word();
-  if (strspn(pid, "0123456789") != strlen(pid) || snprintf(path, sizeof path, "/proc/%s/root", pid) >= (int)sizeof path)
-    fail(EXIT_SYSTEM, "%s is no process", pid);
-  int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (root < 0 && errno != ENOENT && errno != ESRCH) fail_errno("open", path);
+  if (strspn(pid, "0123456789") != strlen(pid) || strlen(pid) > 10) fail(EXIT_SYSTEM, "%s is no process", pid);
+  int mounts = open_of(pid, start, "ns/mnt", O_RDONLY);
+  int root = mounts < 0 ? -1 : open_of(pid, start, "root", O_PATH | O_DIRECTORY);
   if (root < 0 || !has_started_at(pid, start)) fail(EXIT_GONE, "the container's process has ended");
   struct stat st;
   struct statfs fs;

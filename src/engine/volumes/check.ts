@@ -74,6 +74,8 @@ async function checkOps(room: VolumeRoom, repair: boolean): Promise<readonly Fin
     // An operation is under way.
     if (room.changing.isLocked(volume)) continue;
     using _held = await room.changing.lock(volume);
+    // Of removals whose end nobody waits for.
+    await Promise.all(room.ending);
     const op = parseOps(await store.load("ops")).find((candidate) => candidate.id === id);
     if (op === undefined) continue;
     findings.push({
