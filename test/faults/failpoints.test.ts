@@ -3,7 +3,7 @@
 // FAILPOINT_KINDS names other kinds than "kill9,error": enospc, delay(50).
 
 import assert from "node:assert/strict";
-import { globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -27,7 +27,7 @@ function failpointsIn(room: string): string[] {
   return [...names].sort();
 }
 
-const names = ["containers", "images", "network", "snapshots"].flatMap(failpointsIn);
+const names = ["containers", "images", "network", "snapshots", "volumes"].flatMap(failpointsIn);
 const kinds = (process.env["FAILPOINT_KINDS"] ?? "kill9,error").split(",");
 const bundle = buildBundle();
 after(() => bundle[Symbol.dispose]());
@@ -35,50 +35,92 @@ after(() => bundle[Symbol.dispose]());
 const layer = tarOf(file("a", "a"));
 const archive = dockerArchive([{ config: configOf([layer]), layers: [layer], tags: ["fp:1"] }]);
 
-/** An image, and a container's life through every verb; an answer may be an error. Returns the answers' texts. */
-async function live(daemon: TestDaemon, registry: TestRegistry): Promise<string> {
+/** Parts of a life, and the names of the failpoints that each is there for; what is not asked for is left out. */
+const parts = {
+  images: /^(?:images|snapshots)\./,
+  volumes: /^volume\./,
+  networks: /network\./,
+  execs: /\.exec\./,
+  commits: /\.commit\./,
+} as const;
+type Part = keyof typeof parts;
+const allParts: ReadonlySet<Part> = new Set(Object.keys(parts) as Part[]);
+
+function partsFor(failpoint: string): ReadonlySet<Part> {
+  return new Set([...allParts].filter((part) => parts[part].test(failpoint)));
+}
+
+/** A container's life through every verb, and what else is asked for; an answer may be an error. Returns the answers' texts. */
+async function live(daemon: TestDaemon, registry: TestRegistry, asked: ReadonlySet<Part>): Promise<string> {
   let said = "";
   const call = async (method: string, path: string, body?: unknown): Promise<{ readonly Id?: string }> => {
     const answer = await daemon.api(method, path, body);
     said += `${answer.text}\n`;
     return answer.json ?? {};
   };
-  const config = { Image: "busybox", Cmd: ["sleep", "100000"], StopSignal: "SIGKILL" };
-  await call("POST", "/images/load?quiet=1", archive);
-  await call("POST", `/images/fp:1/tag?repo=${registry.address}/fp&tag=1`);
-  await call("POST", `/images/${registry.address}/fp/push?tag=1`);
-  await call("DELETE", "/images/fp:1");
-  await call("DELETE", `/images/${registry.address}/fp:1`);
-  await call("POST", `/images/create?fromImage=${registry.address}/fp&tag=1`);
-  await call("POST", `/images/${registry.address}/fp:1/tag?repo=fp&tag=1`);
-  await call("DELETE", `/images/${registry.address}/fp:1`);
-  await call("POST", `/images/create?fromImage=${registry.address}/pulled&tag=1`);
-  await call("DELETE", `/images/${registry.address}/pulled:1`);
+  const config = {
+    Image: "busybox",
+    Cmd: ["sleep", "100000"],
+    StopSignal: "SIGKILL",
+    // The first is there already and is filled, the second is new and is filled, the third is new and empty.
+    HostConfig: { Binds: ["fpvol:/etc", "fpnew:/usr", "/empty"] },
+  };
+  if (asked.has("images")) {
+    await call("POST", "/images/load?quiet=1", archive);
+    await call("POST", `/images/fp:1/tag?repo=${registry.address}/fp&tag=1`);
+    await call("POST", `/images/${registry.address}/fp/push?tag=1`);
+    await call("DELETE", "/images/fp:1");
+    await call("DELETE", `/images/${registry.address}/fp:1`);
+    await call("POST", `/images/create?fromImage=${registry.address}/fp&tag=1`);
+    await call("POST", `/images/${registry.address}/fp:1/tag?repo=fp&tag=1`);
+    await call("DELETE", `/images/${registry.address}/fp:1`);
+    await call("POST", `/images/create?fromImage=${registry.address}/pulled&tag=1`);
+    await call("DELETE", `/images/${registry.address}/pulled:1`);
+  }
+  await call("POST", "/volumes/create", { Name: "fpvol" });
   await call("POST", "/containers/create?name=fp", config);
   await call("POST", "/containers/fp/start");
-  const exec = await call("POST", "/containers/fp/exec", { Cmd: ["true"], AttachStdout: true });
-  await call("POST", `/exec/${exec.Id}/start`, { Detach: false });
+  if (asked.has("volumes")) {
+    await call("POST", "/volumes/fpvol/snapshots", { Name: "fpsnap" });
+    await call("PUT", "/containers/fp/archive?path=/etc", layer);
+    await call("POST", "/volumes/fpvol/restore?snapshot=fpsnap");
+    await call("DELETE", "/volumes/fpvol/snapshots/fpsnap");
+    await call("POST", "/volumes/import?name=fpimported", layer);
+  }
+  if (asked.has("execs")) {
+    const exec = await call("POST", "/containers/fp/exec", { Cmd: ["true"], AttachStdout: true });
+    await call("POST", `/exec/${exec.Id}/start`, { Detach: false });
+  }
   await call("POST", "/containers/fp/rename?name=fp2");
   await call("POST", "/containers/fp2/rename?name=fp");
-  await call("POST", "/networks/create", { Name: "fpnet" });
-  await call("POST", "/networks/fpnet/connect", { Container: "fp" });
-  await call("POST", "/networks/fpnet/disconnect", { Container: "fp" });
-  await call("DELETE", "/networks/fpnet");
-  await call("POST", "/commit?container=fp&repo=fp&tag=committed");
+  if (asked.has("networks")) {
+    await call("POST", "/networks/create", { Name: "fpnet" });
+    await call("POST", "/networks/fpnet/connect", { Container: "fp" });
+    await call("POST", "/networks/fpnet/disconnect", { Container: "fp" });
+    await call("DELETE", "/networks/fpnet");
+  }
+  if (asked.has("commits")) await call("POST", "/commit?container=fp&repo=fp&tag=committed");
   await call("POST", "/containers/fp/pause");
   await call("POST", "/containers/fp/unpause");
   await call("POST", "/containers/fp/stop");
   await call("POST", "/containers/fp/start");
-  await call("DELETE", "/containers/fp?force=1");
-  await call("POST", "/containers/create?name=fp", { ...config, Cmd: ["true"], HostConfig: { AutoRemove: true } });
+  await call("DELETE", "/containers/fp?force=1&v=1");
+  for (const volume of ["fpvol", "fpnew", "fpimported"]) await call("DELETE", `/volumes/${volume}?force=1`);
+  await call("POST", "/containers/create?name=fp", {
+    ...config,
+    Cmd: ["true"],
+    HostConfig: { AutoRemove: true, Binds: ["/empty"] },
+  });
   await call("POST", "/containers/fp/start");
   // Its removal may be what fails.
   const deadline = performance.now() + 1000;
   while ((await daemon.api("GET", "/containers/fp/json")).status === 200 && performance.now() < deadline)
     await sleep(20);
-  await call("DELETE", "/images/fp:1");
-  // Whatever became of the removal: what comes again is whole.
-  await call("POST", "/images/load?quiet=1", archive);
+  if (asked.has("images")) {
+    await call("DELETE", "/images/fp:1");
+    // Whatever became of the removal: what comes again is whole.
+    await call("POST", "/images/load?quiet=1", archive);
+  }
   return said;
 }
 
@@ -119,7 +161,7 @@ test("there are failpoints between the steps of create, start, exec, stop and re
 async function recovered(daemon: TestDaemon, registry: TestRegistry, context: string): Promise<void> {
   await noFindings(daemon, context);
   for (const container of ["fp", "fp2"]) {
-    const removed = await daemon.api("DELETE", `/containers/${container}?force=1`);
+    const removed = await daemon.api("DELETE", `/containers/${container}?force=1&v=1`);
     assert.ok([204, 404].includes(removed.status), `${context}: remove answers ${removed.status} ${removed.text}`);
   }
   const again = await daemon.api("POST", "/containers/create?name=fp", { Image: "busybox", Cmd: ["true"] });
@@ -133,6 +175,15 @@ async function recovered(daemon: TestDaemon, registry: TestRegistry, context: st
   }
   const network = await daemon.api("DELETE", "/networks/fpnet");
   assert.ok([204, 404].includes(network.status), `${context}: network rm answers ${network.status} ${network.text}`);
+  const { Volumes } = (await daemon.api("GET", "/volumes")).json as {
+    readonly Volumes: readonly { readonly Name: string }[];
+  };
+  for (const { Name } of Volumes) {
+    assert.ok(["fpvol", "fpnew", "fpimported"].includes(Name), `${context}: volume ${Name} is left`);
+    const gone = await daemon.api("DELETE", `/volumes/${Name}?force=1`);
+    assert.equal(gone.status, 204, `${context}: volume rm answers ${gone.status} ${gone.text}`);
+  }
+  assert.deepEqual(readdirSync(join(daemon.dataRoot, "volumes")), [], `${context}: directories of volumes`);
   await noFindings(daemon, `${context}, afterwards`);
 }
 
@@ -143,7 +194,7 @@ async function sweep(daemon: TestDaemon, registry: TestRegistry, name: string, k
     () => true,
     () => false,
   );
-  const said = started ? await live(daemon, registry).catch(() => "") : "";
+  const said = started ? await live(daemon, registry, allParts).catch(() => "") : "";
   const met =
     kind === "kill9" ? !(await answers(daemon)) : `${said}${daemon.log.slice(logged)}`.includes(`failpoint ${name}`);
   if (started) await daemon.kill9();
@@ -163,9 +214,9 @@ async function failedBehind(daemon: TestDaemon, logged: number, signal: AbortSig
 }
 
 /**
- * The faults one after the other in a single daemon, or in the one that comes after it was killed. What an operation that was cut in the middle has left is the next
- * daemon's to find, as is a container's end that was not recorded: only then there is another one. Returns the faults that were met; the
- * others are for `sweep`: a daemon that starts meets them.
+ * The faults one after the other in a single daemon, or in the one that comes after it was killed. What an operation that was cut in the
+ * middle has left is the next daemon's to find, as is a container's end that was not recorded: only then there is another one. Returns
+ * the faults that were met; the others are for `sweep`: a daemon that starts meets them, or one that lives through everything.
  */
 async function sweepInOne(daemon: TestDaemon, registry: TestRegistry, kind: string): Promise<readonly string[]> {
   const armed = join(daemon.dir, "failpoints");
@@ -176,7 +227,7 @@ async function sweepInOne(daemon: TestDaemon, registry: TestRegistry, kind: stri
     const logged = daemon.log.length;
     writeFileSync(armed, `${name}=${kind}`);
     const life = new AbortController();
-    const living = live(daemon, registry)
+    const living = live(daemon, registry, partsFor(name))
       .catch((error: unknown) => String(error))
       .finally(() => life.abort());
     const behind = await failedBehind(daemon, logged, life.signal);
