@@ -127,6 +127,7 @@ static void look_at(int upper, int lower, const char *name, bool hidden, unsigne
   size_t before_children = printed;
   int fd = open_directory(upper, name), below = was && S_ISDIR(before.st_mode) ? open_directory(lower, name) : -1;
   if (fd >= 0) walk(fd, below, hidden, depth + 1);
+  else if (below >= 0) close(below);
   if (kind == 0 && printed > before_children) print_change('C', path);
 }
 

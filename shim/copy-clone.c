@@ -51,43 +51,61 @@ static bool link_to_first(int from_parent, int parent, const char *name, const s
     key.st_dev ^= ((dev_t)born.stx_btime.tv_sec * 1000000000u + born.stx_btime.tv_nsec) * UINT64_C(0x9e3779b97f4a7c15);
   const char *first = first_name(&key, path);
   if (first == NULL || strcmp(first, path) == 0) return false;
-  if (linkat(destination_root, first, parent, name, 0) == 0) return true;
+  // Who can write to the copy cannot put a link on the way.
+  int fd = open_resolved(destination_root, first, O_PATH);
+  if (fd >= 0 && linkat(fd, "", parent, name, AT_EMPTY_PATH) == 0) {
+    close(fd);
+    return true;
+  }
   // The first one was left out.
   if (errno != ENOENT) fail_path("link", path);
+  if (fd >= 0) close(fd);
   return false;
 }
 
-// Attributes of what cannot be opened.
-static void copy_node_xattrs(int from_parent, int parent, const char *name) {
+// Attributes of what cannot be opened; `copy` holds it without effects.
+static void copy_node_xattrs(int from_parent, const char *name, const char *copy) {
   static char names[1 << 16], value[1 << 16];
-  char from[PATH_LIMIT], to[PATH_LIMIT];
+  char from[320];
   snprintf(from, sizeof from, "/proc/self/fd/%d/%s", from_parent, name);
   ssize_t size = llistxattr(from, names, sizeof names);
-  snprintf(to, sizeof to, "/proc/self/fd/%d/%s", parent, name);
   for (char *at = names; size > 0 && at < names + size; at += strlen(at) + 1) {
     ssize_t length = is_wanted(at) ? lgetxattr(from, at, value, sizeof value) : -1;
-    if (length >= 0 && lsetxattr(to, at, value, (size_t)length, 0) < 0 && errno != EOPNOTSUPP && errno != EPERM)
+    if (length >= 0 && setxattr(copy, at, value, (size_t)length, 0) < 0 && errno != EOPNOTSUPP && errno != EPERM)
       fail_path("set an attribute of", path);
   }
 }
 
+static void make_node(int from_parent, int parent, const char *name, const struct stat *st, const char *link) {
+  if (link != NULL && symlinkat(link, parent, name) < 0) fail_path("make the symbolic link", path);
+  if (link == NULL && mknodat(parent, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0) fail_path("make the node", path);
+  // From here on the inode is meant, not its name: who can write to the copy may have put a link to anywhere in its place.
+  const struct timespec times[2] = {st->st_atim, st->st_mtim};
+  struct stat made_st;
+  char copy[64];
+  int fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat(fd, &made_st) < 0) fail_path("open", path);
+  if ((made_st.st_mode & S_IFMT) != (st->st_mode & S_IFMT)) fail(EXIT_SYSTEM, "/%s: somebody has put something else in its place", path);
+  snprintf(copy, sizeof copy, "/proc/self/fd/%d", fd);
+  if (fchownat(fd, "", st->st_uid, st->st_gid, AT_EMPTY_PATH) < 0) fail_path("chown", path);
+  if (link == NULL && chmod(copy, st->st_mode & 07777) < 0) fail_path("chmod", path);
+  copy_node_xattrs(from_parent, name, copy);
+  if (utimensat(AT_FDCWD, copy, times, 0) < 0) fail_path("set the times of", path);
+  close(fd);
+}
+
 // False: it is something else by now.
 static bool clone_node(int from_parent, int parent, const char *name, const struct stat *st) {
-  const struct timespec times[2] = {st->st_atim, st->st_mtim};
-  if (S_ISLNK(st->st_mode)) {
-    char link[PATH_LIMIT];
-    ssize_t length = readlinkat(from_parent, name, link, sizeof link - 1);
-    if (length < 0 && (errno == ENOENT || errno == EINVAL)) return false;
-    if (length < 0) fail_path("read the link", path);
-    link[length] = 0;
-    if (symlinkat(link, parent, name) < 0) fail_path("make the symbolic link", path);
-  } else if (mknodat(parent, name, (st->st_mode & S_IFMT) | 0600, st->st_rdev) < 0) {
-    fail_path("make the node", path);
+  static char link[PATH_LIMIT];
+  if (!S_ISLNK(st->st_mode)) {
+    make_node(from_parent, parent, name, st, NULL);
+    return true;
   }
-  if (fchownat(parent, name, st->st_uid, st->st_gid, AT_SYMLINK_NOFOLLOW) < 0) fail_path("chown", path);
-  if (!S_ISLNK(st->st_mode) && fchmodat(parent, name, st->st_mode & 07777, 0) < 0) fail_path("chmod", path);
-  copy_node_xattrs(from_parent, parent, name);
-  if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) fail_path("set the times of", path);
+  ssize_t length = readlinkat(from_parent, name, link, sizeof link - 1);
+  if (length < 0 && (errno == ENOENT || errno == EINVAL)) return false;
+  if (length < 0) fail_path("read the link", path);
+  link[length] = 0;
+  make_node(from_parent, parent, name, st, link);
   return true;
 }
 

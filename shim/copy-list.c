@@ -24,6 +24,9 @@ int open_place(const char *base, const char *below) {
   return place;
 }
 
+// Of one directory: who fills it may have more room on the disk than there is memory.
+enum { NAMES_LIMIT = 256 << 20 };
+
 static int by_inode(const void *a, const void *b) {
   ino_t one = ((const struct child *)a)->ino, other = ((const struct child *)b)->ino;
   return one < other ? -1 : one > other;
@@ -33,7 +36,7 @@ struct child *read_children(int directory, size_t *count, const char *what) {
   int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *dir = fd < 0 ? NULL : fdopendir(fd);
   struct child *children = NULL;
-  size_t room = 0;
+  size_t room = 0, bytes = 0;
   *count = 0;
   if (dir == NULL) {
     // Removed while it is open.
@@ -43,6 +46,8 @@ struct child *read_children(int directory, size_t *count, const char *what) {
   errno = 0;
   for (struct dirent *entry; (entry = readdir(dir)) != NULL; errno = 0) {
     if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+    bytes += sizeof *children + strlen(entry->d_name) + 1;
+    if (bytes > NAMES_LIMIT) fail(EXIT_LIMIT, "%s: a directory in it has too many entries", what);
     if (*count == room) {
       room = room == 0 ? 16 : 2 * room;
       if ((children = realloc(children, room * sizeof *children)) == NULL) fail(EXIT_SYSTEM, "out of memory");

@@ -9,8 +9,8 @@ import { answerOf, type ArchiveProcess, startArchive } from "./run.ts";
 import { checkPath, parseChanges, parseStat, rootWords } from "./words.ts";
 
 const maxStatBytes = 64 << 10;
-/** Paths of some million files. */
-const maxChangesBytes = 512 << 20;
+/** Paths of a million files. All of them are in memory several times before they are sent: a container must not choose how much that is. */
+const maxChangesBytes = 64 << 20;
 const highWaterMark = 256 << 10;
 
 /** @param deps path of gantry-archive */
@@ -78,7 +78,13 @@ async function feed(child: ArchiveProcess, tar: Readable): Promise<void> {
   if (!(await opened.promise))
     throw (await child.ended) ?? new EngineError("System", "gantry-archive gave a damaged answer");
   let inputError: { readonly error: unknown } | undefined;
+  // What destroys the tar because the program has ended says less than the program does.
+  let isRefused = false;
+  stdin.on("error", () => {
+    isRefused = true;
+  });
   const onError = (error: unknown): void => {
+    if (isRefused) return;
     inputError ??= { error };
     child.kill();
   };
