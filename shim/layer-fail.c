@@ -8,7 +8,10 @@
 
 #include "layer.h"
 
+void (*before_failing)(void);
+
 void fail(int status, const char *format, ...) {
+  if (before_failing != NULL) before_failing();
   char text[PATH_LIMIT + 512];
   va_list arguments;
   va_start(arguments, format);
@@ -25,7 +28,9 @@ void fail_errno(const char *what, const char *path) {
   int error = errno;
   bool archives_fault = error == ENAMETOOLONG || error == ELOOP || error == ENOTDIR || error == EMLINK || error == EISDIR;
   if (error == EROFS) fail(EXIT_READ_ONLY, "%s %s: %s", what, path, strerror(error));
-  if (error == ENOSPC || error == EDQUOT) fail(EXIT_FULL, "%s %s: %s", what, path, strerror(error));
+  // In dockerd's words, which clients look for.
+  if (error == ENOSPC) fail(EXIT_FULL, "%s %s: no space left on device", what, path);
+  if (error == EDQUOT) fail(EXIT_FULL, "%s %s: disk quota exceeded", what, path);
   fail(archives_fault ? EXIT_BAD_ARCHIVE : EXIT_SYSTEM, "%s %s: %s", what, path, strerror(error));
 }
 

@@ -18,6 +18,8 @@ enum {
 };
 
 // layer-fail.c
+// What is to be taken back before the program ends; it may call nothing that fails.
+extern void (*before_failing)(void);
 _Noreturn void fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // A failed system call on `path`; tells an archive's fault (a name too long) from the system's.
 _Noreturn void fail_errno(const char *what, const char *path);

@@ -84,6 +84,15 @@ static void set_xattrs(int fd, const struct entry *entry, const char *path) {
   }
 }
 
+// A file without all of its content is none: whoever looks into a container must not take it for one.
+static int unfinished_parent;
+static const char *unfinished_name;
+
+static void remove_unfinished(void) {
+  before_failing = NULL;
+  unlinkat(unfinished_parent, unfinished_name, 0);
+}
+
 static void make_file(int parent, const char *name, const struct entry *entry, const struct limits *limits, const char *path) {
   uint64_t size = entry->sparse ? entry->real_size : entry->size;
   count_bytes(size, limits);
@@ -94,6 +103,8 @@ static void make_file(int parent, const char *name, const struct entry *entry, c
     fd = openat(parent, name, flags, 0600);
   }
   if (fd < 0) fail_errno("create", path);
+  unfinished_parent = parent, unfinished_name = name;
+  before_failing = remove_unfinished;
   if (entry->size > 0) record_file(fd, parent, name, size);
   if (entry->sparse) {
     for (size_t i = 0; i < entry->region_count; i++) write_region(fd, entry->regions[i].offset, entry->regions[i].length, path);
@@ -109,6 +120,7 @@ static void make_file(int parent, const char *name, const struct entry *entry, c
   struct timespec times[2] = {time_of(entry), time_of(entry)};
   if (futimens(fd, times) < 0) fail_errno("set the times of", path);
   if (close(fd) < 0) fail_errno("close", path);
+  before_failing = NULL;
   skip_padding(entry->size);
 }
 

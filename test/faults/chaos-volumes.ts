@@ -118,7 +118,7 @@ export class SubjectVolumes {
   async #remove(model: Model, volume: string): Promise<void> {
     model.there = [true, false];
     for (const [name, { content }] of model.snapshots) model.snapshots.set(name, { there: [true, false], content });
-    await this.#ok("DELETE", `/volumes/${volume}`);
+    await this.#ok("DELETE", `/volumes/${volume}${model.snapshots.size > 0 ? "?force=1" : ""}`);
     gone(model);
   }
 

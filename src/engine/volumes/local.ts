@@ -4,7 +4,7 @@
 import { lstatSync } from "node:fs";
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { EngineError, errnoOf, messageOf } from "../../base/errors.ts";
+import { EngineError, errnoOf, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { Logger } from "../../base/log.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
@@ -251,6 +251,8 @@ function missing(name: string): EngineError {
 
 /** A full disk is told as one. */
 export function fullOr(error: unknown, what: string): unknown {
+  if (isEngineError(error, "Unavailable"))
+    return new EngineError(error.kind, `${what}: ${error.message}`, { cause: error });
   const errno = errnoOf(error);
   if (errno !== "ENOSPC" && errno !== "EDQUOT") return error;
   return new EngineError("Unavailable", `${what}: no space left on device`, { cause: error });
