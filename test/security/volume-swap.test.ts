@@ -83,13 +83,14 @@ test("S11: nodes and links that are copied into a volume do not change or show a
   for (let n = 0; n < 400; n++) linkSync(join(image, "a/file"), join(image, `b/${n}`));
   chmodSync(join(image, "a/file"), 0o666);
   const untouched = describeTree(canary);
+  const layers = [image];
   const { ino } = lstatSync(join(canary, "file"));
   for (let round = 0; round < 12; round++) {
     const volume = join(dir, `volume-${round}`);
     mkdirSync(volume);
     // It may fail: what it finds is not what it made.
     await whileSwapped(volume, () =>
-      trees.fill([image], "/", volume, signal).then(
+      trees.fill(layers, "/", volume, signal).then(
         () => undefined,
         (error: unknown) => assert.ok(error instanceof Error),
       ),
