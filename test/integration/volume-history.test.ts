@@ -95,6 +95,29 @@ describe("snapshots of volumes", () => {
     assert.match(unnamed.Name, /^\d{8}T\d{6}Z$/);
   });
 
+  it("a volume with snapshots is not removed with them unless that is said, and never by a prune", async () => {
+    const { name } = await makeVolume();
+    await must(201, "POST", `/${name}/snapshots`, { Name: "kept" });
+    const refused = await call("DELETE", `/${name}`);
+    assert.deepEqual(
+      [refused.status, (refused.json as { readonly message: string }).message],
+      [
+        409,
+        `remove ${name}: volume has snapshots that would be deleted with it (kept): remove them first, or use --force`,
+      ],
+    );
+    const pruned = (await must(200, "POST", `/prune?filters={"all":["1"]}`)) as { readonly VolumesDeleted: string[] };
+    assert.ok(!pruned.VolumesDeleted.includes(name));
+    const usage = (await daemon.api("GET", "/system/df?type=volume")).json as {
+      readonly Volumes: readonly { readonly Name: string; readonly UsageData: { readonly Size: number } }[];
+    };
+    const { Size, Shared } = ((await must(200, "GET", `/${name}/snapshots`)) as VolumeSnapshot[])[0] ?? {};
+    const own = usage.Volumes.find((volume) => volume.Name === name)?.UsageData.Size ?? 0;
+    assert.ok(own >= 3 + (Shared === true ? 0 : (Size ?? Infinity)), String(own));
+    await must(204, "DELETE", `/${name}?force=1`);
+    assert.ok(!readdirSync(join(daemon.dataRoot, "volumes")).includes(name));
+  });
+
   it("bad wishes are refused in clear words, and nothing is left of them", async () => {
     const { name } = await makeVolume();
     await must(201, "POST", `/${name}/snapshots`, { Name: "there" });

@@ -25,14 +25,24 @@ function refuseUsed(room: VolumeRoom, name: string): void {
     throw new EngineError("Conflict", `remove ${name}: volume is in use - [${users.map(({ id }) => id).join(", ")}]`);
 }
 
+function refuseSnapshots(room: VolumeRoom, name: string): void {
+  const snapshots = room.history.names(name);
+  if (snapshots.length > 0)
+    throw new EngineError(
+      "Conflict",
+      `remove ${name}: volume has snapshots that would be deleted with it (${snapshots.join(", ")}): remove them first, or use --force`,
+    );
+}
+
 /**
- * @param force one that is not there, or whose driver fails, is no error
- * @throws NotFound; Conflict containers have it, or something is mounted in it; System
+ * @param force one that is not there, or whose driver fails, is no error; snapshots are deleted with it
+ * @throws NotFound; Conflict containers have it, it has snapshots, or something is mounted in it; System
  * Locks: the volume's name.
  */
 export async function removeVolume(room: VolumeRoom, name: string, force: boolean): Promise<void> {
   using _held = await lockUnheld(room, name);
   refuseUsed(room, name);
+  if (!force) refuseSnapshots(room, name);
   const record = room.records.get(name);
   if (record !== undefined) return destroyVolume(room, record, force);
   const foreign = await findForeign(room, name);
@@ -48,7 +58,7 @@ export async function removeVolume(room: VolumeRoom, name: string, force: boolea
 async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: boolean): Promise<void> {
   const { store } = room.deps;
   const { name, driver } = record;
-  const rows = [{ delete: "volumes", key: name } as const, ...room.snapshotsOf(name)];
+  const rows = [{ delete: "volumes", key: name } as const, ...room.history.removal(name)];
   if (driver === localDriver) {
     await room.local.release(name);
     const tag = randomUUID();
@@ -100,7 +110,7 @@ function announce(room: VolumeRoom, name: string, driver: string): void {
 }
 
 /**
- * Removes a volume if nobody uses it and it still is what `selects` wants.
+ * Removes a volume if nobody uses it, it has no snapshots, and it still is what `selects` wants.
  *
  * @returns whether it is gone
  * Locks: the volume's name.
@@ -114,7 +124,7 @@ export async function removeUnused(
   using _held = await room.changing.lock(name);
   const record = room.records.get(name);
   if (record === undefined || !selects(record) || room.holds.isHeld(name)) return false;
-  if (room.deps.users.usersOf(name).length > 0) return false;
+  if (room.deps.users.usersOf(name).length > 0 || room.history.names(name).length > 0) return false;
   await before(record);
   await destroyVolume(room, record, false);
   return true;

@@ -10,6 +10,7 @@ export async function restoreVolumes(room: VolumeRoom): Promise<void> {
   const { store, logger } = room.deps;
   const { layout, local, records } = room;
   await layout.setUp();
+  await room.deps.trees.spread(layout.root);
   const [rows, ops] = await Promise.all([store.load("volumes"), store.load("ops")]);
   for (const record of rows.map(parseVolumeRow)) {
     records.set(record.name, record);

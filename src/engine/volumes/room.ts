@@ -8,7 +8,7 @@ import type { VolumeDriver, VolumeRecord } from "./index.ts";
 import type { Layout } from "./layout.ts";
 import type { LocalDriver } from "./local.ts";
 import { localDriver } from "./record.ts";
-import type { Change } from "../store/index.ts";
+import type { OwnedHistory } from "./history.ts";
 import type { VolumesDeps } from "./volumes.ts";
 
 export interface VolumeRoom {
@@ -23,15 +23,14 @@ export interface VolumeRoom {
   readonly ending: Set<Promise<void>>;
   /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
   readonly shown: Map<string, number>;
-  /** Rows of a volume's snapshots, to be deleted with it. */
-  readonly snapshotsOf: (volume: string) => readonly Change[];
+  readonly history: Pick<OwnedHistory, "removal" | "names" | "sizeBytes">;
 }
 
 export function createRoom(
   deps: VolumesDeps,
   layout: Layout,
   local: LocalDriver,
-  snapshotsOf: VolumeRoom["snapshotsOf"],
+  history: VolumeRoom["history"],
 ): VolumeRoom {
   return {
     deps,
@@ -42,7 +41,7 @@ export function createRoom(
     holds: new VolumeHolds(),
     ending: new Set(),
     shown: new Map(),
-    snapshotsOf,
+    history,
   };
 }
 

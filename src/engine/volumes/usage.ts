@@ -1,4 +1,5 @@
-// Volumes of `docker system df`: those whose data is the engine's, with the bytes of their files and the number of their containers.
+// Volumes of `docker system df`: those whose data is the engine's, with the bytes of their files (of snapshots too, where they share no
+// blocks) and the number of their containers.
 
 import type { Volume } from "../../spec/docker/volume.ts";
 import { isPlainLocal, sizeOf } from "./prune.ts";
@@ -17,7 +18,8 @@ export async function measureVolumes(room: VolumeRoom): Promise<readonly Volume[
     Array.from({ length: walks }, async () => {
       for (const [index, record] of queue) {
         const { name } = record;
-        const UsageData = { RefCount: room.deps.users.usersOf(name).length, Size: await sizeOf(room, name) };
+        const Size = (await sizeOf(room, name)) + room.history.sizeBytes(name);
+        const UsageData = { RefCount: room.deps.users.usersOf(name).length, Size };
         volumes[index] = { ...renderVolume(record, undefined, room.layout.data(name)), UsageData };
       }
     }),

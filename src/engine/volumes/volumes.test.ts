@@ -34,7 +34,7 @@ const trees: Trees = {
   isEmpty: async (directory) => readdirSync(directory).length === 0,
   remove: never,
   removeIn: never,
-  spread: never,
+  spread: () => Promise.resolve(),
 } as Trees;
 
 const files: Files = { stat: never, pack: never, extract: never, changes: never };

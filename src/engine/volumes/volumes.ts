@@ -53,7 +53,7 @@ export function createVolumes(deps: VolumesDeps): Volumes {
     publish: (action, volume, attributes) => events.publish({ type: "volume", action, id: volume, attributes }),
     logger,
   });
-  const room = createRoom(deps, layout, local, (volume) => history.removal(volume));
+  const room = createRoom(deps, layout, local, history);
   return {
     restore: async () => {
       await restoreVolumes(room);
