@@ -1,6 +1,6 @@
 // Bodies that are no JSON: archives, root file systems, contexts of builds.
 
-import { PassThrough, type Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -14,10 +14,14 @@ const uploadBufferBytes = 256 * 1024;
  */
 export function upload(exchange: Exchange): Readable {
   const { request } = exchange;
-  const body = new PassThrough({ highWaterMark: uploadBufferBytes });
+  const body = new Readable({ highWaterMark: uploadBufferBytes, read: () => request.resume() });
   // Whoever reads it meets its errors; it may also be that nobody does, because the arguments were refused.
   body.on("error", () => undefined);
-  request.pipe(body);
+  const take = (chunk: Buffer): void => {
+    if (!body.push(chunk)) request.pause();
+  };
+  request.on("data", take).once("end", () => body.push(null));
+  body.once("close", () => request.off("data", take).pause());
   request.on("error", (error) => body.destroy(error));
   request.on("close", () => {
     if (!request.complete) body.destroy(new EngineError("Cancelled", "the client hung up in the middle of an upload"));
@@ -25,7 +29,7 @@ export function upload(exchange: Exchange): Readable {
   request.setTimeout(uploadIdleMs);
   request.on("timeout", () => {
     // A reader that is busy with what it has is no stalled client.
-    if (body.writableNeedDrain) request.setTimeout(uploadIdleMs);
+    if (request.isPaused()) request.setTimeout(uploadIdleMs);
     else body.destroy(new EngineError("Deadline", "the upload stalled"));
   });
   return body;

@@ -1,8 +1,7 @@
 // createFiles: each question is a process of gantry-archive that is bound to the request. What it reads may be a file system of
 // the container's own that never answers: then nothing waits but that request.
 
-import { PassThrough, type Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
+import { PassThrough, type Readable, type Writable } from "node:stream";
 import { EngineError } from "../../base/errors.ts";
 import type { Files, PathStat } from "./index.ts";
 import { answerOf, type ArchiveProcess, startArchive } from "./run.ts";
@@ -94,14 +93,32 @@ async function feed(child: ArchiveProcess, tar: Readable): Promise<void> {
     onError(tar.errored ?? new EngineError("Cancelled", "the archive was cut off"));
   try {
     // Its own words say more than EPIPE does.
-    const fed = tar.readableEnded ? stdin.end() : pipeline(tar, stdin).catch(() => undefined);
+    if (tar.readableEnded) stdin.end();
+    else pour(tar, stdin);
     const failure = await child.ended;
-    tar.off("error", onError);
+    tar.off("error", onError).on("error", () => undefined);
     tar.destroy();
-    await fed;
     if (inputError !== undefined) throw inputError.error;
     if (failure !== undefined) throw failure;
   } finally {
     child.kill();
   }
+}
+
+/**
+ * Writes the tar's bytes as they come, and its end. Memory of a chunk that is written is given back at once: the collector
+ * lets 64 MiB of them gather and then marks the whole heap, again and again.
+ */
+function pour(tar: Readable, stdin: Writable): void {
+  stdin.on("error", () => tar.pause()).on("drain", () => tar.resume());
+  tar.on("data", (chunk: Buffer) => {
+    stdin.write(chunk, () => release(chunk));
+    if (stdin.writableLength > highWaterMark) tar.pause();
+  });
+  tar.once("end", () => stdin.end());
+}
+
+/** A view of memory that has other views (a pool, a decoder's) is left alone. */
+function release({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
 }
