@@ -64,6 +64,10 @@ after(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+function copyInto(volume: string, lower: readonly string[]): Promise<boolean> {
+  return trees.fill(lower, "/", volume, signal);
+}
+
 async function whileSwapped(directory: string, use: () => Promise<void>): Promise<void> {
   const swapper = spawn(program, [canary], { cwd: directory, stdio: "ignore" });
   try {
@@ -83,14 +87,13 @@ test("S11: nodes and links that are copied into a volume do not change or show a
   for (let n = 0; n < 400; n++) linkSync(join(image, "a/file"), join(image, `b/${n}`));
   chmodSync(join(image, "a/file"), 0o666);
   const untouched = describeTree(canary);
-  const layers = [image];
   const { ino } = lstatSync(join(canary, "file"));
   for (let round = 0; round < 12; round++) {
     const volume = join(dir, `volume-${round}`);
     mkdirSync(volume);
     // It may fail: what it finds is not what it made.
     await whileSwapped(volume, () =>
-      trees.fill(layers, "/", volume, signal).then(
+      copyInto(volume, [image]).then(
         () => undefined,
         (error: unknown) => assert.ok(error instanceof Error),
       ),

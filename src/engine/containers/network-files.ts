@@ -1,7 +1,7 @@
 // hosts, hostname and resolv.conf of a container: written at its start, and brought up to date where its networks change. They are
 // bound into it, so that a change is written into the same file; what somebody has edited stays as they left it.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf, messageOf } from "../../base/errors.ts";
 import type { ContainerId } from "../../base/ids.ts";
@@ -10,6 +10,8 @@ import { parentsOf } from "./container-links.ts";
 import type { ContainerRecord } from "./model.ts";
 import { networkRequest } from "./network-request.ts";
 import type { Room } from "./room.ts";
+
+const maxFileBytes = 4 << 20;
 
 export interface FilePaths {
   readonly hosts: string;
@@ -39,9 +41,9 @@ export async function writeNetworkFiles(room: Room, request: NetworkRequest, pat
 export function updateNetworkFiles(room: Room, id: ContainerId, before: NetworkFiles, after: NetworkFiles): void {
   const paths = filePaths(room, id);
   try {
-    const hosts = readFileSync(paths.hosts, "utf8");
+    const hosts = readSmall(paths.hosts);
     rewrite(paths.hosts, hosts, mergeHosts(before.hosts, after.hosts, hosts));
-    const resolvConf = readFileSync(paths.resolvConf, "utf8");
+    const resolvConf = readSmall(paths.resolvConf);
     if (resolvConf === before.resolvConf) rewrite(paths.resolvConf, resolvConf, after.resolvConf);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT")
@@ -50,6 +52,12 @@ export function updateNetworkFiles(room: Room, id: ContainerId, before: NetworkF
         error: messageOf(error),
       });
   }
+}
+
+/** The container may have made it as large as the disk is. */
+function readSmall(path: string): string {
+  if (statSync(path).size > maxFileBytes) throw new Error(`${path} is larger than ${maxFileBytes} bytes`);
+  return readFileSync(path, "utf8");
 }
 
 function rewrite(path: string, found: string, wanted: string): void {
