@@ -45,12 +45,13 @@ export async function pruneVolumes(
   return { VolumesDeleted: removed, SpaceReclaimed: reclaimed };
 }
 
-/** Bytes of a local volume's files; 0 where it cannot be told, which is logged. */
+/** Bytes of a local volume's files; 0 where it cannot be told, which is logged unless it was removed meanwhile. */
 export async function sizeOf(room: VolumeRoom, name: string): Promise<number> {
   try {
     return await room.deps.trees.size(room.layout.data(name), new AbortController().signal);
   } catch (error) {
-    room.deps.logger.warn("the size of a volume cannot be told", { volume: name, error: messageOf(error) });
+    if (room.records.has(name))
+      room.deps.logger.warn("the size of a volume cannot be told", { volume: name, error: messageOf(error) });
     return 0;
   }
 }

@@ -9,7 +9,7 @@ import type { VolumeRoom } from "./room.ts";
 /** More walks at once only make the disk seek. */
 const walks = 4;
 
-/** Sorted by name. */
+/** Sorted by name; those that are removed meanwhile are left out. */
 export async function measureVolumes(room: VolumeRoom): Promise<readonly Volume[]> {
   const records = [...room.records.values()].filter(isPlainLocal).toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const volumes: Volume[] = [];
@@ -24,5 +24,5 @@ export async function measureVolumes(room: VolumeRoom): Promise<readonly Volume[
       }
     }),
   );
-  return volumes;
+  return volumes.filter(({ Name }) => room.records.has(Name));
 }
