@@ -111,7 +111,8 @@ async function settleOne(room: HistoryRoom, id: string): Promise<boolean> {
     // Whatever holds the volume finishes a restore that was cut.
     if (op.step === "making") await settle(room, op, new Set(rows.map((row) => row.id)));
     else await (await holdVolume(room, op.volume))[Symbol.asyncDispose]();
-    return true;
+    // What cannot be deleted is logged by those who tried.
+    return !(await store.load("ops")).some((row) => row.id === id);
   } catch (error) {
     logger.error("a volume's snapshot or restore that was cut could not be settled", {
       volume: op.volume,

@@ -12,6 +12,8 @@ import { createEventBus } from "../events/bus.ts";
 import type { Files } from "../files/index.ts";
 import { openStore, type Store } from "../store/index.ts";
 import type { DriverVolume, Trees, VolumeDriver, Volumes, VolumeWish } from "./index.ts";
+import { beginOp as beginHistory, putOp as putHistory } from "./history-room.ts";
+import { beginOp } from "./ops.ts";
 import { createVolumes } from "./volumes.ts";
 
 const never = (): Promise<never> => Promise.reject(new EngineError("System", "not asked for in these tests"));
@@ -32,7 +34,9 @@ const trees: Trees = {
   },
   size: async (directory) => readdirSync(directory).length,
   isEmpty: async (directory) => readdirSync(directory).length === 0,
-  remove: never,
+  remove: async (...directories) => {
+    for (const directory of directories) rmSync(directory, { recursive: true, force: true });
+  },
   removeIn: never,
   spread: () => Promise.resolve(),
 } as Trees;
@@ -272,4 +276,38 @@ test("a container's anonymous volumes go with it, but not those that another has
   world.users.set(shared, [newContainerId()]);
   await world.volumes.removeAnonymous([gone, shared, "named", "never-there"]);
   assert.deepEqual(await world.names(), ["named", shared].toSorted());
+});
+
+test("the check tells operations that nobody carries out, and a repair finishes them", async () => {
+  await using world = await World.start();
+  await world.volumes.create({ Name: "cut" }, signal);
+  mkdirSync(join(world.dir, "volumes/.new-x/fresh"), { recursive: true });
+  writeFileSync(join(world.dir, "volumes/.new-x/fresh/whole"), "");
+  await world.store.commit([
+    beginOp("fill", "cut", { staged: ".new-x", isWhole: true }),
+    putHistory(beginHistory("cut", [])),
+    putHistory(beginHistory("never-there", [])),
+  ]);
+  const found = [
+    "volume cut: its fill was begun and never finished",
+    "volume cut: its snapshot or restore was begun and never finished",
+    "volume never-there: its snapshot or restore was begun and never finished",
+  ];
+  const tell = async (repair: boolean): Promise<readonly string[]> =>
+    (await world.volumes.check({ repair }))
+      .map(
+        ({ invariant, subject, detail, repaired }) => `${invariant} ${subject}: ${detail}${repaired ? ", mended" : ""}`,
+      )
+      .toSorted();
+  assert.deepEqual(
+    await tell(false),
+    found.map((text) => `F18 ${text}`),
+  );
+  assert.deepEqual(
+    await tell(true),
+    found.map((text) => `F18 ${text}, mended`),
+  );
+  assert.deepEqual(await tell(false), []);
+  assert.deepEqual(readdirSync(join(world.dir, "volumes/cut/_data")), ["whole"]);
+  assert.deepEqual(world.disk, ["cut"]);
 });
