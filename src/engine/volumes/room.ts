@@ -2,8 +2,9 @@
 // a container's mutex is never taken while one of these is held.
 
 import { EngineError } from "../../base/errors.ts";
+import { Holds } from "../../base/holds.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
-import { VolumeHolds } from "./holds.ts";
+
 import type { VolumeDriver, VolumeRecord } from "./index.ts";
 import type { Layout } from "./layout.ts";
 import type { LocalDriver } from "./local.ts";
@@ -18,7 +19,8 @@ export interface VolumeRoom {
   readonly records: Map<string, VolumeRecord>;
   /** Creation, filling and removal of a volume, by name. */
   readonly changing: KeyedMutex;
-  readonly holds: VolumeHolds;
+  /** Volumes that containers are being made of: a removal waits for them. */
+  readonly holds: Holds<string>;
   /** Ends of removals that nobody waits for but the daemon's own end. */
   readonly ending: Set<Promise<void>>;
   /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
@@ -38,7 +40,7 @@ export function createRoom(
     local,
     records: new Map(),
     changing: new KeyedMutex(),
-    holds: new VolumeHolds(),
+    holds: new Holds<string>(),
     ending: new Set(),
     shown: new Map(),
     history,
