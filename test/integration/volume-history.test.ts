@@ -116,6 +116,9 @@ describe("snapshots of volumes", () => {
     assert.ok(own >= 3 + (Shared === true ? 0 : (Size ?? Infinity)), String(own));
     await must(204, "DELETE", `/${name}?force=1`);
     assert.ok(!readdirSync(join(daemon.dataRoot, "volumes")).includes(name));
+    // Another one of that name has none.
+    await must(201, "POST", "/create", { Name: name });
+    await must(204, "DELETE", `/${name}`);
   });
 
   it("bad wishes are refused in clear words, and nothing is left of them", async () => {

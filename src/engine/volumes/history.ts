@@ -42,6 +42,8 @@ export interface OwnedHistory extends VolumeHistory {
   load(): Promise<void>;
   /** Snapshots of a volume that is being removed: rows for its commit; their files are in the volume's directory. */
   removal(volume: string): readonly Change[];
+  /** That commit is done: the next volume of that name has none of them. */
+  removed(volume: string): void;
   /** Operations among rows of the journal, each with its volume. */
   parse(rows: readonly Tables["ops"][]): readonly { readonly id: string; readonly volume: string }[];
   /** Finishes or takes back what was cut; what cannot be settled is logged. Locks: the volume's name. */
@@ -64,6 +66,11 @@ export function createVolumeHistory(deps: VolumeHistoryDeps): OwnedHistory {
         ...records(volume).map(({ id }): Change => ({ delete: "volume_snapshots", key: id })),
         ...(unfinished === undefined ? [] : [{ delete: "ops", key: unfinished.id } as const]),
       ];
+    },
+    removed: (volume) => {
+      room.snapshots.delete(volume);
+      room.unfinished.delete(volume);
+      room.removing.delete(volume);
     },
     parse: parseHistoryOps,
     settle: (id) => settleOne(room, id),

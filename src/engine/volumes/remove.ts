@@ -65,6 +65,7 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
     const begun = beginOp("remove", name, { options: record.options ?? {} }, tag);
     await store.commit([...rows, begun], { freesSpace: true });
     room.records.delete(name);
+    room.history.removed(name);
     await failpoint("volume.remove.committed");
     await removeDirectory(room, name, tag);
   } else {
@@ -79,6 +80,7 @@ async function destroyVolume(room: VolumeRoom, record: VolumeRecord, force: bool
     }
     await store.commit(rows, { freesSpace: true });
     room.records.delete(name);
+    room.history.removed(name);
   }
   announce(room, name, driver);
 }

@@ -25,7 +25,7 @@ export interface VolumeRoom {
   readonly ending: Set<Promise<void>>;
   /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
   readonly shown: Map<string, number>;
-  readonly history: Pick<OwnedHistory, "removal" | "names" | "sizeBytes">;
+  readonly history: Pick<OwnedHistory, "removal" | "removed" | "names" | "sizeBytes">;
 }
 
 export function createRoom(
