@@ -93,14 +93,29 @@ static void remove_unfinished(void) {
   unlinkat(unfinished_parent, unfinished_name, 0);
 }
 
+// A new file of the program's own user has its mode at once. Special bits come when the content is whole.
+static mode_t first_mode(const struct entry *entry) {
+  return entry->uid == geteuid() && entry->gid == getegid() && (entry->mode & ~(mode_t)0777) == 0 ? entry->mode : 0600;
+}
+
+// Only what is not so already: each of the two costs as much as making the file. In this order: chown takes setuid bits and
+// capabilities away.
+static void set_owner_and_mode(int fd, const struct entry *entry, const char *path) {
+  struct stat st;
+  if (fstat(fd, &st) < 0) fail_errno("stat", path);
+  bool is_owned = st.st_uid == entry->uid && st.st_gid == entry->gid;
+  if (!is_owned && fchown(fd, entry->uid, entry->gid) < 0) fail_errno("chown", path);
+  if ((!is_owned || (st.st_mode & 07777) != entry->mode) && fchmod(fd, entry->mode) < 0) fail_errno("chmod", path);
+}
+
 static void make_file(int parent, const char *name, const struct entry *entry, const struct limits *limits, const char *path) {
   uint64_t size = entry->sparse ? entry->real_size : entry->size;
   count_bytes(size, limits);
   const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-  int fd = openat(parent, name, flags, 0600);
+  int fd = openat(parent, name, flags, first_mode(entry));
   if (fd < 0 && errno == EEXIST) {
     clear_way(parent, name, path);
-    fd = openat(parent, name, flags, 0600);
+    fd = openat(parent, name, flags, first_mode(entry));
   }
   if (fd < 0) fail_errno("create", path);
   unfinished_parent = parent, unfinished_name = name;
@@ -113,9 +128,7 @@ static void make_file(int parent, const char *name, const struct entry *entry, c
     write_region(fd, 0, entry->size, path);
   }
   content_bytes += size;
-  // In this order: chown takes setuid bits and capabilities away.
-  if (fchown(fd, entry->uid, entry->gid) < 0) fail_errno("chown", path);
-  if (fchmod(fd, entry->mode) < 0) fail_errno("chmod", path);
+  set_owner_and_mode(fd, entry, path);
   set_xattrs(fd, entry, path);
   struct timespec times[2] = {time_of(entry), time_of(entry)};
   if (futimens(fd, times) < 0) fail_errno("set the times of", path);
@@ -136,8 +149,7 @@ static void make_directory(int parent, const char *name, const struct entry *ent
   }
   int fd = openat(parent, *name == 0 ? "." : name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) fail_errno("open the directory", path);
-  if (fchown(fd, entry->uid, entry->gid) < 0) fail_errno("chown", path);
-  if (fchmod(fd, entry->mode) < 0) fail_errno("chmod", path);
+  set_owner_and_mode(fd, entry, path);
   set_xattrs(fd, entry, path);
   if (hides) set_opaque(parent, name, path);
   close(fd);
@@ -146,7 +158,10 @@ static void make_directory(int parent, const char *name, const struct entry *ent
 
 // Of what has no descriptor: links and device nodes.
 static void set_metadata(int parent, const char *name, const struct entry *entry, const char *path) {
-  if (fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("chown", path);
+  struct stat st;
+  if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("stat", path);
+  bool is_owned = st.st_uid == entry->uid && st.st_gid == entry->gid;
+  if (!is_owned && fchownat(parent, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("chown", path);
   struct timespec times[2] = {time_of(entry), time_of(entry)};
   if (utimensat(parent, name, times, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("set the times of", path);
 }

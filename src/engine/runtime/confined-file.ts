@@ -176,15 +176,34 @@ export async function readConfinedFile(
 }
 
 /**
- * Whether something other than a directory is at a path of a container's layers, links resolved inside of them.
+ * What is at a path of a container's layers, links resolved inside of them. Of a directory that a layer above it hides as a whole
+ * "directory" is said all the same, and where links lead round and round.
  *
  * @param layers top-most first, on the host's own disk
  */
-export async function isConfinedFile(layers: readonly string[], path: string): Promise<boolean> {
+export async function confinedKind(layers: readonly string[], path: string): Promise<"file" | "directory" | "nothing"> {
   await using walk = new Walk(hostFiles);
   const root: number[] = [];
   for (const directory of layers) root.push(await walk.openDirectory(`${directory}/.`));
-  return (await resolve(walk, root, path)) !== undefined;
+  const stack: Directory[] = [root];
+  const rest = path.split("/").toReversed();
+  let links = 0;
+  while (rest.length > 0) {
+    const name = rest.pop() ?? "";
+    if (name === "..") stack.pop();
+    if (name === "" || name === "." || name === "..") continue;
+    const entry = await lookUp(walk, stack.at(-1) ?? root, name);
+    if (entry === undefined) return "nothing";
+    if (entry.kind === "file") return rest.every((more) => more === "") ? "file" : "nothing";
+    if (entry.kind === "directory") {
+      stack.push(entry.directory);
+      continue;
+    }
+    if (++links > maxLinks) return "directory";
+    if (entry.target.startsWith("/")) stack.length = 0;
+    rest.push(...entry.target.split("/").toReversed());
+  }
+  return "directory";
 }
 
 /**

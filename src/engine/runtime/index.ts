@@ -8,7 +8,7 @@ import type { SourcedMount } from "./planned-mount.ts";
 export { createRuntimeSpecs } from "./specs.ts";
 export { renderSpec } from "./spec.ts";
 export { type HostPath, hostPathsOf, type MountPlan, planMounts, volumeNameErrors } from "./mounts.ts";
-export { isConfinedFile, resolveConfinedPath } from "./confined-file.ts";
+export { confinedKind, resolveConfinedPath } from "./confined-file.ts";
 export { isInsideProc } from "./mount-fields.ts";
 export { hasRecursiveReadOnly } from "./kernel-version.ts";
 export type { PlannedImage, PlannedMount, PlannedVolume, SourcedMount } from "./planned-mount.ts";
