@@ -118,7 +118,7 @@ export async function exportVolume(
   return response.body;
 }
 
-/** A new volume of a tar. @param options.name "" lets the daemon invent one */
+/** A new volume of a tar. */
 export function importVolume(
   client: Client,
   options: { readonly name: string; readonly labels: Readonly<Record<string, string>> },
@@ -126,7 +126,7 @@ export function importVolume(
 ): Promise<Volume> {
   const { name, labels } = options;
   const query = {
-    name: name || undefined,
+    name,
     labels: Object.keys(labels).length === 0 ? undefined : JSON.stringify(labels),
   };
   return own(client, "/volumes/import", (path) =>

@@ -431,7 +431,11 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
         ["check", entry("Check the daemon's invariants", ["system check"], () => import("./commands/system-check.ts"))],
         [
           "df",
-          entry("Show what images and containers take on disk", ["system df"], () => import("./commands/system-df.ts")),
+          entry(
+            "Show what images, containers, volumes and the build cache take on disk",
+            ["system df"],
+            () => import("./commands/system-df.ts"),
+          ),
         ],
         ["events", events],
         ["info", info],
@@ -459,7 +463,14 @@ export const commandGroups: ReadonlyMap<string, CommandGroup> = new Map([
         ],
         ["inspect", volumeInspect],
         ["ls", entry("List volumes", ["volume ls", "volume list"], () => import("./commands/volume-ls.ts"))],
-        ["prune", entry("Remove unused local volumes", ["volume prune"], () => import("./commands/volume-prune.ts"))],
+        [
+          "prune",
+          entry(
+            "Remove local volumes that no container has\nThose with snapshots and those with options of the driver are left.",
+            ["volume prune"],
+            () => import("./commands/volume-prune.ts"),
+          ),
+        ],
         [
           "restore",
           entry(

@@ -63,7 +63,7 @@ export function parseSource(path: string): string {
 
 /** Why a name is none of a local volume. */
 export function volumeNameError(name: string): string | undefined {
-  if (name.length < 2)
+  if (name === "" || /^[a-zA-Z0-9_.-]$/.test(name))
     return `create ${name}: volume name is too short, names should be at least two alphanumeric characters`;
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
     return `create ${name}: ${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`;

@@ -20,7 +20,8 @@ export function newVolumeName(): string {
  */
 export function checkLocalName(name: string): void {
   const refuse = (text: string): EngineError => new EngineError("InvalidParameter", `create ${name}: ${text}`);
-  if (name.length === 1) throw refuse("volume name is too short, names should be at least two alphanumeric characters");
+  if (/^[a-zA-Z0-9_.-]$/.test(name))
+    throw refuse("volume name is too short, names should be at least two alphanumeric characters");
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name))
     throw refuse(
       `${JSON.stringify(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed. If you intended to pass a host directory, use absolute path`,

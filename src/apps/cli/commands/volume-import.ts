@@ -8,9 +8,9 @@ import { complaintOf, parseLabel } from "../create-request/values.ts";
 import { pairsOf } from "../pair-flags.ts";
 
 export const command: Command = {
-  usage: "[OPTIONS] FILE|- [VOLUME]",
+  usage: "[OPTIONS] FILE|- VOLUME",
   flags: [{ name: "label", kind: "strings", usage: "Set a label", complain: complaintOf(parseLabel) }],
-  args: { min: 1, max: 2 },
+  args: { min: 2, max: 2 },
   async run(context, flags) {
     const [source = "", name = ""] = flags.positional;
     if (source === "-" && process.stdin.isTTY)

@@ -6,7 +6,14 @@ import { describeError } from "../errors.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] VOLUME [VOLUME...]",
-  flags: [{ name: "force", short: "f", kind: "bool", usage: "Do not complain about volumes that do not exist" }],
+  flags: [
+    {
+      name: "force",
+      short: "f",
+      kind: "bool",
+      usage: "Remove snapshots along; do not complain about volumes that do not exist",
+    },
+  ],
   args: { min: 1, max: Number.POSITIVE_INFINITY },
   async run(context, flags) {
     const failures: string[] = [];
