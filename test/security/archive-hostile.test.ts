@@ -16,6 +16,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createFiles } from "../../src/engine/files/index.ts";
 import { randomTar, seededRandom } from "../support/random-tar.ts";
 import { directory, file, member, paxHeader, tarOf } from "../support/tar.ts";
 import { describeTree } from "../support/tree.ts";
@@ -162,4 +164,20 @@ test("a file of which 1 TiB is a hole costs no time before its data comes", () =
   const script = '"$0" pack directory "$1" ro /d/huge | head -c 1000000 | wc -c';
   const run = spawnSync("sh", ["-c", script, program, bench.root], { encoding: "utf8", timeout: 30_000 });
   assert.deepEqual([run.stdout.trim(), run.stderr], ["1000000", ""]);
+});
+
+test("a tree that cannot be packed ends who asks for it, not the daemon, though nobody reads its tar yet", async () => {
+  using bench = new Bench();
+  // Too deep for a path, and too small for a pipe that nobody reads to hold up its end.
+  const script = 'n=$(printf %0250d 0); i=0; while [ $i -lt 20 ]; do mkdir "$n" && cd -P "$n"; i=$((i + 1)); done';
+  assert.equal(spawnSync("sh", ["-c", script], { cwd: join(bench.root, "d"), stdio: "ignore" }).status, 0);
+  const { signal } = new AbortController();
+  const { tar } = await createFiles({ archivePath: program }).pack(
+    { kind: "directory", path: bench.root },
+    "/d",
+    signal,
+  );
+  // Nobody listens: an error that nobody meets would end this process.
+  while (!tar.destroyed) await sleep(5);
+  assert.match(tar.errored?.message ?? "", /a path is longer than/);
 });

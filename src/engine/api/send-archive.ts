@@ -32,6 +32,7 @@ export async function sendArchive(exchange: Exchange, headers: ReplyHeaders, arc
 
 /** Resolves when there is something to read, or nothing will come. @throws what the archive fails with */
 async function firstBytes(archive: Readable, signal: AbortSignal): Promise<void> {
+  if (archive.errored !== null) throw archive.errored;
   if (archive.readableLength > 0 || archive.readableEnded || archive.closed) return;
   const close = new AbortController();
   try {

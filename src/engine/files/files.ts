@@ -61,7 +61,8 @@ function tarOf(child: ArchiveProcess, rest: Buffer): Readable {
       done((await child.ended) ?? null);
     },
   });
-  tar.on("close", () => child.kill());
+  // It may fail before anybody listens, and who comes then finds it so (`errored`): it must not end the daemon.
+  tar.on("error", () => undefined).on("close", () => child.kill());
   child.stdout.on("error", (error) => tar.destroy(error));
   if (rest.length > 0) tar.write(rest);
   child.stdout.pipe(tar);
