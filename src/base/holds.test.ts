@@ -7,9 +7,10 @@ test("whoever waits goes on when the last hold is disposed, and a second disposa
   await holds.released("free");
   const [first, second] = [holds.hold("a"), holds.hold("a")];
   let gone = false;
-  const waiting = holds.released("a").then(() => {
+  const waiting = (async () => {
+    await holds.released("a");
     gone = true;
-  });
+  })();
   first[Symbol.dispose]();
   first[Symbol.dispose]();
   await Promise.resolve();

@@ -34,11 +34,12 @@ function parseStat(header: string | undefined): PathStat {
     throw new Error("unable to decode container path stat header", { cause: error });
   }
   const { name, size, mode, linkTarget } = value as Readonly<Record<string, unknown>>;
+  const text = (member: unknown): string => (typeof member === "string" ? member : "");
   return {
-    name: String(name ?? ""),
+    name: text(name),
     size: Number(size ?? 0),
     kind: kindOf(Number(mode ?? 0)),
-    linkTarget: String(linkTarget ?? ""),
+    linkTarget: text(linkTarget),
   };
 }
 

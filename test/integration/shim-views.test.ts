@@ -53,7 +53,7 @@ async function output(script: string, setup: Omit<ContainerSetup, "args">): Prom
   const ran = await runToEnd(world, { ...setup, args: ["sh", "-c", script] });
   const { stdout, stderr } = demux(ran.output);
   assert.equal(existsSync(join(ran.container.options.runDir, "views")), false);
-  return `${stdout}${stderr}`;
+  return String(stdout) + String(stderr);
 }
 
 const hostMounts = (): string =>

@@ -74,17 +74,17 @@ describe("what every driver must do", () => {
     },
   ];
   for (const { name, options, deletesData, refused } of subjects)
-    for (const { title, run } of volumeDriverSuite({
+    for (const driverCase of volumeDriverSuite({
       name,
       options,
       deletesData,
       refused,
       create: () => restarted(options),
     }))
-      test(title, async () => {
+      test(driverCase.title, async () => {
         rmSync(host, { recursive: true, force: true });
         mkdirSync(host);
-        assert.deepEqual(await run(), []);
+        assert.deepEqual(await driverCase.run(), []);
         assert.deepEqual(mounted(), []);
         assert.deepEqual(readdirSync(layout.root), []);
       });

@@ -234,13 +234,10 @@ test("df and prune know sizes, users and what is anonymous; events tell what hap
   writeFileSync(join(dataOf(anonymous), "file"), "12345");
   await run("user", "named");
   const usage = (await ok(200, "GET", "/system/df?type=volume")).json as { readonly Volumes: readonly Volume[] };
-  assert.deepEqual(
-    usage.Volumes.map(({ Name, UsageData }) => [Name, UsageData]).toSorted(),
-    [
-      [anonymous, { RefCount: 0, Size: 5 }],
-      ["named", { RefCount: 1, Size: 11 }],
-    ].toSorted(),
-  );
+  assert.deepEqual(Object.fromEntries(usage.Volumes.map(({ Name, UsageData }) => [Name, UsageData])), {
+    [anonymous]: { RefCount: 0, Size: 5 },
+    named: { RefCount: 1, Size: 11 },
+  });
   assert.deepEqual((await ok(200, "POST", "/volumes/prune")).json, { VolumesDeleted: [anonymous], SpaceReclaimed: 5 });
   const all = encodeURIComponent('{"all":["1"]}');
   assert.deepEqual((await ok(200, "POST", `/volumes/prune?filters=${all}`)).json, {
@@ -291,7 +288,7 @@ test("twenty creates and removes of one name at once leave nothing half done", a
         : daemon.api("DELETE", "/volumes/contended?force=1"),
     ),
   );
-  assert.deepEqual([...new Set(answers.map(({ status }) => status))].toSorted(), [201, 204]);
+  assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([201, 204]));
   await ok(204, "DELETE", "/volumes/contended?force=1");
   await isWhole("afterwards");
 });

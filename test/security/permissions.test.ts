@@ -6,6 +6,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { errnoOf } from "../../src/base/errors.ts";
 import { startDaemon, type TestDaemon } from "../support/daemon.ts";
 import { importImage } from "../support/image.ts";
 
@@ -71,7 +72,7 @@ test("setuid programs in a volume, in an image and in a container's layer cannot
   assert.ok(planted.length >= 3, planted.join(" "));
   for (const path of planted) {
     const { error } = spawnSync(path, ["id"], somebody);
-    assert.equal((error as NodeJS.ErrnoException | undefined)?.code, "EACCES", path);
+    assert.equal(errnoOf(error), "EACCES", path);
   }
 });
 

@@ -45,18 +45,3 @@ function parse(text: string): ReturnType<typeof parseJson> {
 function malformed(cause?: unknown): EngineError {
   return new EngineError("InvalidParameter", "invalid filter", { cause });
 }
-
-/**
- * A filter of one boolean value.
- *
- * @returns undefined when it is not given
- * @throws InvalidParameter "invalid filter 'is-task=[x]'" unless 1, true, 0 or false, or both of them
- */
-export function boolFilter(filters: Filters, key: string): boolean | undefined {
-  const values = filters.get(key);
-  if (values === undefined || values.length === 0) return undefined;
-  const yes = values.includes("1") || values.includes("true");
-  const no = values.includes("0") || values.includes("false");
-  if (yes === no) throw new EngineError("InvalidParameter", `invalid filter '${key}=[${values.join(" ")}]'`);
-  return yes;
-}

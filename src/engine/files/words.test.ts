@@ -7,10 +7,10 @@ test("a root is words in the order in which gantry-archive reads them", () => {
   assert.deepEqual(rootWords({ kind: "directory", path: "/v" }, true), ["directory", "/v", "rw"]);
   const dirs = { lower: ["/l2", "/l1"], upper: "/u", work: "/w" };
   const mounts = [{ source: "/s", subpath: "", target: "/t", readOnly: true }];
-  assert.deepEqual(rootWords({ kind: "stopped", dirs, mounts, readOnly: false }, true), [
-    ...["stopped", "rw", "/u", "/w", "2", "/l2", "/l1"],
-    ...["1", "/s", "", "/t", "ro"],
-  ]);
+  assert.deepEqual(
+    rootWords({ kind: "stopped", dirs, mounts, readOnly: false }, true),
+    "stopped rw /u /w 2 /l2 /l1 1 /s  /t ro".split(" "),
+  );
 });
 
 test("a path with a NUL is refused: the program would see another one", () => {

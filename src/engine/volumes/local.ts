@@ -1,8 +1,7 @@
 // The driver local: directories under `volumes`, and file systems mounted on them where their options say so. Such a file system is
 // mounted on the host when the first user needs it and unmounted with the last, so that all users see one and the same.
 
-import { lstatSync } from "node:fs";
-import { chmod, mkdir } from "node:fs/promises";
+import { chmodSync, lstatSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { EngineError, errnoOf, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
@@ -18,6 +17,11 @@ import { type ResolveHost, resolveSource } from "./network-address.ts";
 import { localDriver } from "./record.ts";
 
 type Options = Readonly<Record<string, string>>;
+
+/** The same for the same options, in whatever order. */
+function textOf(options: Options): string {
+  return JSON.stringify(Object.entries(options).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
 
 export interface LocalDriverDeps {
   readonly layout: Layout;
@@ -88,7 +92,7 @@ class Local implements LocalDriver {
   async create(name: string, options: Options): Promise<void> {
     const there = this.#volumes.get(name);
     if (there === undefined) return this.make(name, options);
-    if (JSON.stringify(Object.entries(there.options).toSorted()) !== JSON.stringify(Object.entries(options).toSorted()))
+    if (textOf(there.options) !== textOf(options))
       throw new EngineError("Conflict", `create ${name}: it is there already with other options`);
   }
 
@@ -96,12 +100,12 @@ class Local implements LocalDriver {
     const { layout, quotas } = this.#deps;
     const { sizeBytes } = await this.validate(name, options);
     try {
-      const stage = await layout.stage();
+      const stage = layout.stage();
       try {
         const data = join(stage, "_data");
-        await mkdir(data);
+        mkdirSync(data);
         // The daemon's umask has no say.
-        await chmod(data, 0o755);
+        chmodSync(data, 0o755);
         if (sizeBytes > 0) await quotas.limit(data, sizeBytes);
         await prepare?.(data);
         await failpoint("volume.create.staged");

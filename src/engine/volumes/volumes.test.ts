@@ -39,7 +39,7 @@ const trees: Trees = {
   },
   removeIn: never,
   spread: () => Promise.resolve(),
-} as Trees;
+};
 
 const files: Files = { stat: never, pack: never, extract: never, changes: never };
 

@@ -132,7 +132,10 @@ async function ofKind(kind: WordKind, client: Client, word: string, before: read
       const candidates = (await names).map(({ word: name, about }) => ({ word: `${name}:`, about }));
       return { candidates, files: "all", goesOn: true };
     }
-    default:
+    case "container":
+    case "running":
+    case "startable":
+    case "paused":
       return named(containerNames(client, kind));
   }
 }
