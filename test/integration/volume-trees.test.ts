@@ -425,7 +425,8 @@ describe("trees on other file systems", () => {
     await assert.rejects(trees.clone(from, to, signal), full);
     await trees.remove(to);
     mkdirSync(to);
-    await assert.rejects(trees.fill([from], "/data", to, signal), full);
+    const layers = [from];
+    await assert.rejects(trees.fill(layers, "/data", to, signal), full);
     await trees.remove(to);
     assert.deepEqual(
       readdirSync(disk.path).filter((name) => name !== "lost+found"),
