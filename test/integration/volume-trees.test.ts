@@ -425,8 +425,8 @@ describe("trees on other file systems", () => {
     await assert.rejects(trees.clone(from, to, signal), full);
     await trees.remove(to);
     mkdirSync(to);
-    const layers = [from];
-    await assert.rejects(trees.fill(layers, "/data", to, signal), full);
+    const filling = (...layers: readonly string[]): Promise<boolean> => trees.fill(layers, "/data", to, signal);
+    await assert.rejects(filling(from), full);
     await trees.remove(to);
     assert.deepEqual(
       readdirSync(disk.path).filter((name) => name !== "lost+found"),
