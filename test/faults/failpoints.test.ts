@@ -136,6 +136,11 @@ async function live(daemon: TestDaemon, registry: TestRegistry, asked: ReadonlyS
   return said;
 }
 
+/** Whether answers or the log have the fault. A full disk may be told in other words than it came. */
+function tellsOf(text: string, name: string, kind: string): boolean {
+  return text.includes(`failpoint ${name}`) || (kind === "enospc" && text.includes(": no space left on device"));
+}
+
 async function answers(daemon: TestDaemon): Promise<boolean> {
   return daemon.api("GET", "/_ping").then(
     () => true,
@@ -214,8 +219,7 @@ async function sweep(daemon: TestDaemon, registry: TestRegistry, name: string, k
     () => false,
   );
   const said = started ? await live(daemon, registry, allParts).catch(() => "") : "";
-  const met =
-    kind === "kill9" ? !(await answers(daemon)) : `${said}${daemon.log.slice(logged)}`.includes(`failpoint ${name}`);
+  const met = kind === "kill9" ? !(await answers(daemon)) : tellsOf(`${said}${daemon.log.slice(logged)}`, name, kind);
   if (started) await daemon.kill9();
   await daemon.start();
   await recovered(daemon, registry, `${kind} at ${name}`);
@@ -255,8 +259,7 @@ async function sweepInOne(daemon: TestDaemon, registry: TestRegistry, kind: stri
     writeFileSync(armed, "");
     const survived = await answers(daemon);
     assert.ok(survived || behind || kind === "kill9", `${kind} at ${name}: it is gone\n${daemon.log.slice(-4000)}`);
-    if (kind === "kill9" ? !survived : `${said}${daemon.log.slice(logged)}`.includes(`failpoint ${name}`))
-      met.push(name);
+    if (kind === "kill9" ? !survived : tellsOf(`${said}${daemon.log.slice(logged)}`, name, kind)) met.push(name);
     const context = `${kind} at ${name}`;
     if (!survived || (await findings(daemon, 500)) !== "") {
       if (!behind) await daemon.kill9();

@@ -1,6 +1,6 @@
 // Volumes while several clients want different things of them: containers being made with one that is removed or pruned, copies into what starts, a
 // restore under a start, file systems of options under starts and stops. Nobody loses data, what is used is refused, and what is mounted
-// is what is used. RACES_MS is how long (4 s), SEED repeats the choices.
+// is what is used. RACES_MS is how long (3 s), SEED repeats the choices.
 
 import assert from "node:assert/strict";
 import { randomInt } from "node:crypto";
@@ -14,7 +14,7 @@ import { type ApiResult, startDaemon, type TestDaemon } from "../support/daemon.
 import { file, tarOf } from "../support/tar.ts";
 import { randomFrom } from "./chaos-workload.ts";
 
-const durationMs = Number(process.env["RACES_MS"] ?? 4000);
+const durationMs = Number(process.env["RACES_MS"] ?? 3000);
 const seed = Number(process.env["SEED"] ?? randomInt(2 ** 31));
 
 const bundle = buildBundle();
