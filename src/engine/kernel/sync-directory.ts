@@ -1,14 +1,15 @@
 // Durable renames.
 
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, constants, fsync, openSync } from "node:fs";
 
-/** Makes renames in a directory durable. */
+/** Makes renames in a directory of the engine's durable. Only what waits for the disk is given to a thread. */
 export async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    await directory.sync();
+    await new Promise<void>((resolve, reject) => {
+      fsync(directory, (error) => (error === null ? resolve() : reject(error)));
+    });
   } finally {
-    await directory.close();
+    closeSync(directory);
   }
 }

@@ -1,7 +1,8 @@
 // Finds plugins by name in the plugin directories, and lists the names that are there. The order is dockerd's: sockets first,
 // then specifications, directory by directory; the first hit counts. A name never leads out of the directories.
 
-import { constants, open, readdir, stat } from "node:fs/promises";
+import { type Dirent, readdirSync, type Stats, statSync } from "node:fs";
+import { constants, open, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errnoOf, messageOf } from "../../base/errors.ts";
 import { type PluginAddress, parseJsonFile, parseSpecFile } from "./address.ts";
@@ -65,21 +66,38 @@ async function readSpecification(path: string): Promise<string | undefined> {
 }
 
 /** Names in the order in which they are found, each once. Directories that are not there have none. */
-export async function listPluginNames(directories: PluginDirectories): Promise<readonly string[]> {
+export function listPluginNames(directories: PluginDirectories): readonly string[] {
   const names = new Set<string>();
   for (const [bases, extensions] of [
     [directories.sockets, [".sock"]],
     [directories.specs, [".spec", ".json"]],
   ] as const) {
     for (const base of bases) {
-      for (const name of await namesIn(base, extensions)) names.add(name);
+      for (const name of namesIn(base, extensions)) names.add(name);
     }
   }
   return [...names].slice(0, maxNames);
 }
 
-async function namesIn(base: string, extensions: readonly string[]): Promise<readonly string[]> {
-  const entries = await readdir(base, { withFileTypes: true }).catch(() => []);
+function entriesOf(base: string): Dirent[] {
+  try {
+    return readdirSync(base, { withFileTypes: true });
+  } catch {
+    return [];
+  }
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** A few small directories of the host: a thread for each of these calls would cost ten times what the call does. */
+function namesIn(base: string, extensions: readonly string[]): readonly string[] {
+  const entries = entriesOf(base);
   const names: string[] = [];
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1)).slice(0, 10 * maxNames)) {
     const extension = extensions.find((candidate) => entry.name.endsWith(candidate));
@@ -90,7 +108,7 @@ async function namesIn(base: string, extensions: readonly string[]): Promise<rea
         ? extensions.map((candidate) => join(base, name, `${name}${candidate}`))
         : [join(base, entry.name)];
     for (const path of candidates) {
-      const found = await stat(path).catch(() => undefined);
+      const found = statOf(path);
       const fits = path.endsWith(".sock") ? found?.isSocket() : found?.isFile();
       if (fits === true) {
         names.push(name);

@@ -78,7 +78,7 @@ export async function stageFill(
   stack.defer(() => release(room, driver, volume, user));
   if (!(await isEmpty(data))) return undefined;
   const isInside = driver !== room.local || room.local.isMounted(volume);
-  const staged = isInside ? join(data, `.gantry-new-${randomUUID()}`) : await room.layout.stage();
+  const staged = isInside ? join(data, `.gantry-new-${randomUUID()}`) : room.layout.stage();
   const { store, logger } = room.deps;
   if (isInside) await store.commit([beginOp("fill", volume, { staged: basename(staged), isInside })]);
   const clear = async (): Promise<void> => {
@@ -122,7 +122,7 @@ export async function stageFill(
 
 /** Whether the image has a directory there. */
 async function hasContent(room: VolumeRoom, fill: Fill, signal: AbortSignal): Promise<boolean> {
-  const staged = await room.layout.stage();
+  const staged = room.layout.stage();
   try {
     const fresh = join(staged, freshName);
     await mkdir(fresh);

@@ -31,7 +31,7 @@ export interface VolumeHistoryDeps {
     fresh: string,
   ) => Promise<void>;
   /** A new directory on the volumes' own file system that a start of the daemon sweeps away. */
-  readonly staging: () => Promise<string>;
+  readonly staging: () => string;
   readonly publish: (action: string, volume: string, attributes: Readonly<Record<string, string>>) => void;
   readonly logger: Logger;
 }

@@ -3,8 +3,8 @@
 // does. Nothing is ever deleted through a mount: where one is, the deletion is refused.
 
 import { randomUUID } from "node:crypto";
-import { lstatSync, readFileSync, rmSync } from "node:fs";
-import { chmod, mkdir, readdir, rename, writeFile } from "node:fs/promises";
+import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmod, mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../../base/errors.ts";
 import { mountsUnder, readMounts } from "../kernel/mountinfo.ts";
@@ -50,9 +50,9 @@ export class Layout {
   }
 
   /** A new directory, 0700, that a start of the daemon sweeps away. */
-  async stage(): Promise<string> {
+  stage(): string {
     const directory = join(this.root, `.new-${randomUUID()}`);
-    await mkdir(directory, { mode: 0o700 });
+    mkdirSync(directory, { mode: 0o700 });
     return directory;
   }
 
@@ -64,8 +64,8 @@ export class Layout {
    */
   async place(directory: string, name: string, options: Readonly<Record<string, string>>): Promise<void> {
     this.refuseOccupied(name);
-    await writeFile(join(directory, markName), JSON.stringify(options), { mode: 0o600 });
-    await rename(directory, this.directory(name));
+    writeFileSync(join(directory, markName), JSON.stringify(options), { mode: 0o600 });
+    renameSync(directory, this.directory(name));
     await syncDirectory(this.root);
   }
 

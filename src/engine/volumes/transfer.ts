@@ -50,7 +50,7 @@ export async function importVolume(
   if (name === "") throw new EngineError("InvalidParameter", "an import needs a name for the volume");
   checkLocalName(name);
   await refuseExisting(room, name);
-  const fresh = await staging();
+  const fresh = staging();
   try {
     // As every new volume's, unless the tar says otherwise.
     await chmod(fresh, 0o755);

@@ -61,7 +61,7 @@ export async function adoptVolume(
     scope: "local",
     anonymous: false,
   };
-  const stage = await room.layout.stage();
+  const stage = room.layout.stage();
   try {
     await rename(fresh, join(stage, "_data"));
     await room.layout.place(stage, name, {});
