@@ -3,14 +3,32 @@
 
 import { EngineError } from "../../base/errors.ts";
 import { Holds } from "../../base/holds.ts";
+import type { Logger } from "../../base/log.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
 
-import type { VolumeDriver, VolumeRecord } from "./index.ts";
+import type { Events } from "../events/index.ts";
+import type { Files } from "../files/index.ts";
+import type { ProjectQuotas } from "../kernel/project-quota.ts";
+import type { Store } from "../store/index.ts";
+import type { Trees, VolumeDriver, VolumeDrivers, VolumeRecord, VolumeUsers } from "./index.ts";
 import type { Layout } from "./layout.ts";
 import type { LocalDriver } from "./local.ts";
 import { localDriver } from "./record.ts";
 import type { OwnedHistory } from "./history.ts";
-import type { VolumesDeps } from "./volumes.ts";
+
+export interface VolumesDeps {
+  readonly store: Store;
+  readonly trees: Trees;
+  readonly files: Files;
+  readonly drivers: VolumeDrivers;
+  readonly users: VolumeUsers;
+  readonly events: Events;
+  readonly quotas: ProjectQuotas;
+  readonly dataRoot: string;
+  /** Path of gantry-copy, which makes the system calls of mounts. */
+  readonly copyPath: string;
+  readonly logger: Logger;
+}
 
 export interface VolumeRoom {
   readonly deps: VolumesDeps;

@@ -1,14 +1,9 @@
 // The volumes room put together.
 
-import type { Logger } from "../../base/log.ts";
-import type { Events } from "../events/index.ts";
-import type { Files } from "../files/index.ts";
-import type { ProjectQuotas } from "../kernel/project-quota.ts";
-import type { Store } from "../store/index.ts";
 import { checkVolumes } from "./check.ts";
 import { createVolume, updateVolume } from "./create.ts";
 import { createVolumeHistory } from "./history.ts";
-import type { Trees, VolumeDrivers, Volumes, VolumeUsers } from "./index.ts";
+import type { Volumes } from "./index.ts";
 import { Layout } from "./layout.ts";
 import { inspectVolume, listVolumes } from "./list.ts";
 import { createLocalDriver } from "./local.ts";
@@ -19,23 +14,9 @@ import { nameWish, provideVolumes } from "./provide.ts";
 import { pruneVolumes } from "./prune.ts";
 import { removeAnonymousVolumes, removeVolume } from "./remove.ts";
 import { restoreVolumes } from "./restore.ts";
-import { createRoom } from "./room.ts";
+import { createRoom, type VolumesDeps } from "./room.ts";
 import { measureVolumes } from "./usage.ts";
 import { adoptVolume, useVolume } from "./use.ts";
-
-export interface VolumesDeps {
-  readonly store: Store;
-  readonly trees: Trees;
-  readonly files: Files;
-  readonly drivers: VolumeDrivers;
-  readonly users: VolumeUsers;
-  readonly events: Events;
-  readonly quotas: ProjectQuotas;
-  readonly dataRoot: string;
-  /** Path of gantry-copy, which makes the system calls of mounts. */
-  readonly copyPath: string;
-  readonly logger: Logger;
-}
 
 export function createVolumes(deps: VolumesDeps): Volumes {
   const { store, trees, files, events, quotas, logger } = deps;
