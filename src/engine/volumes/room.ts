@@ -5,7 +5,6 @@ import { EngineError } from "../../base/errors.ts";
 import { Holds } from "../../base/holds.ts";
 import type { Logger } from "../../base/log.ts";
 import { KeyedMutex } from "../../base/mutex.ts";
-
 import type { Events } from "../events/index.ts";
 import type { Files } from "../files/index.ts";
 import type { ProjectQuotas } from "../kernel/project-quota.ts";
