@@ -93,7 +93,9 @@ test("mounts of running containers outlive kill -9 of the daemon, and go with th
   const part: Mount = { Type: "volume", Source: "shared", Target: "/part", VolumeOptions: { Subpath: "part" } };
   await run("part", [part]);
   await run("image", [{ Type: "image", Source: "shown", Target: "/image", ImageOptions: { Subpath: "part" } }]);
-  await run("again", [{ Type: "volume", Source: "again", Target: "/again" }], { RestartPolicy: { Name: "unless-stopped" } });
+  await run("again", [{ Type: "volume", Source: "again", Target: "/again" }], {
+    RestartPolicy: { Name: "unless-stopped" },
+  });
   const lost = await pidOf("again");
   const allSee = async (): Promise<void> => {
     await sees("whole", "/whole/part/file", "of the volume");
