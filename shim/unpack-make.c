@@ -39,7 +39,6 @@ static struct timespec time_of(const struct entry *entry) {
 static bool clear_way(int parent, const char *name, const char *path) {
   bool hides = whiteouts != WHITEOUTS_ORDINARY && is_whiteout(parent, name);
   remove_tree(parent, name, path);
-  forget_parents();
   return hides;
 }
 

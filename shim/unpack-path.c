@@ -159,6 +159,8 @@ static bool remove_name(int parent, const char *name, const char *path) {
   struct stat st;
   if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) < 0) fail_errno("replace", path);
   refuse_mount(parent, name, path);
+  // Directories are found through these.
+  if (!S_ISREG(st.st_mode)) forget_parents();
   if (S_ISDIR(st.st_mode)) return false;
   bool last = names_in_layer(&st) == 1;
   if (!keep_aside(parent, name, &st) && unlinkat(parent, name, 0) < 0) fail_errno("replace", path);

@@ -112,7 +112,7 @@ void clean_path(const char *name, const char *what, size_t depth_limit, char to[
 int open_parent(const char *path, const char **name, bool make);
 // Forgets cached directories; to be called whenever a directory or symlink was replaced.
 void forget_parents(void);
-// Removes whatever is called `name`, trees included; never follows a link.
+// Removes whatever is called `name`, trees included; never follows a link. Forgets cached directories where it must.
 void remove_tree(int parent, const char *name, const char *path);
 int open_in_root(const char *path, int flags);
 // As open_in_root, without following symbolic links.
