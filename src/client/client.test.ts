@@ -17,6 +17,7 @@ const openssl = spawnSync("openssl", ["version"]).status === 0;
 let directory = "";
 let server: Server;
 let requests: string[] = [];
+const hungUp = Promise.withResolvers<void>();
 /** Answers by path; what is not here is a ping. */
 const answers: Readonly<Record<string, (socket: Socket) => void>> = {
   "/length": (socket) => void socket.end('HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}trailing'),
@@ -44,6 +45,13 @@ const answers: Readonly<Record<string, (socket: Socket) => void>> = {
     void socket.end(
       'HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 18\r\n\r\n{"message":"no x"}',
     ),
+  "/hung-up": (socket) =>
+    void socket
+      .once("close", hungUp.resolve)
+      .end(
+        'HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: 16\r\nConnection: close\r\n\r\n{"message":"no"}',
+        () => socket.destroy(),
+      ),
   "/text-error": (socket) => void socket.end("HTTP/1.1 500 Oops\r\nContent-Length: 5\r\n\r\nplain"),
   "/lines": (socket) => void socket.end('HTTP/1.1 200 OK\r\n\r\n{"n":1}\r\n{"n"'.concat(":2}\n\n", '{"n":3}')),
   "/hijack101": (socket) => {
@@ -101,6 +109,16 @@ test("the daemon's message is the error's", async () => {
     return true;
   });
   await assert.rejects(client("1.51").text("GET", "/text-error"), { message: "plain" });
+});
+
+test("an answer before the body was sent is the answer, though the daemon hung up after it", async () => {
+  async function* body(): AsyncGenerator<Buffer, void, undefined> {
+    yield Buffer.alloc(1 << 10);
+    // The connection has been hung up when the other end sees its end.
+    await hungUp.promise;
+    for (let index = 0; index < 64; index++) yield Buffer.alloc(64 << 10);
+  }
+  await assert.rejects(client("1.51").send("PUT", "/hung-up", { stream: body() }), { status: 404, message: "no" });
 });
 
 test("the older version of the two is spoken, and a pinned one without asking", async () => {

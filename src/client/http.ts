@@ -187,8 +187,16 @@ function write(socket: Socket, bytes: Buffer | string): Promise<void> {
   return promise;
 }
 
+function nextTurn(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setImmediate(resolve);
+  return promise;
+}
+
 async function sendBody(socket: Socket, body: AsyncIterable<Buffer>): Promise<void> {
   for await (const chunk of body) {
+    // An answer that came early is read before a write that fails, because the daemon hung up after it, ends the connection.
+    await nextTurn();
     if (socket.destroyed || !socket.writable) return;
     if (chunk.length === 0) continue;
     // One call of the kernel for the three of them.

@@ -34,17 +34,8 @@ export function containerArchiveRoutes(
       await sendArchive(exchange, headers, tar);
     }),
     route("PUT", "/containers/{id}/archive", async (exchange) => {
-      const path = parsePath(exchange);
-      const id = of(exchange);
-      const { query, signal } = exchange;
-      const request = {
-        path,
-        noOverwriteDirNonDir: query.bool("noOverwriteDirNonDir"),
-        copyUidGid: query.bool("copyUIDGID"),
-      };
-      const archive = upload(exchange);
       try {
-        await found(exchange, path, of, () => containers.extractInto(id, request, archive, signal));
+        await extract(containers, of, exchange);
       } catch (error) {
         await takeRest(exchange);
         throw error;
@@ -57,6 +48,23 @@ export function containerArchiveRoutes(
       sendJson(exchange, 200, rendered.length === 0 ? null : rendered);
     }),
   ];
+}
+
+async function extract(
+  containers: ContainersPort,
+  of: (exchange: Exchange) => ContainerId,
+  exchange: Exchange,
+): Promise<void> {
+  const path = parsePath(exchange);
+  const id = of(exchange);
+  const { query, signal } = exchange;
+  const request = {
+    path,
+    noOverwriteDirNonDir: query.bool("noOverwriteDirNonDir"),
+    copyUidGid: query.bool("copyUIDGID"),
+  };
+  const archive = upload(exchange);
+  await found(exchange, path, of, () => containers.extractInto(id, request, archive, signal));
 }
 
 /** A client that is nearly done with its upload is not cut off in the middle of it: it reads the answer only afterwards. */
