@@ -2,12 +2,15 @@
 // aside → deleted. A removal that was committed is finished by the next start. Nothing is deleted through a mount.
 
 import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
 import { EngineError, isEngineError, messageOf } from "../../base/errors.ts";
 import { failpoint } from "../../base/failpoint.ts";
 import type { VolumeRecord } from "./index.ts";
 import { beginOp, endOp } from "./ops.ts";
 import { localDriver } from "./record.ts";
 import { driverOf, findForeign, noSuchVolume, type VolumeRoom, withSubject } from "./room.ts";
+
+const gatherMs = 100;
 
 /** Resolves with the volume's name locked, and nobody making a container of it. */
 async function lockUnheld(room: VolumeRoom, name: string): Promise<Disposable> {
@@ -93,17 +96,25 @@ async function removeDirectory(room: VolumeRoom, name: string, tag: string): Pro
     if (!isEngineError(error, "NotFound")) throw error;
   }
   await failpoint("volume.remove.deleted");
+  room.removed.push(endOp("remove", name, tag));
+  if (room.removed.length > 1) return;
   // Nobody waits for it: until then a start looks whether there is something left to delete.
-  const ending = endRemoval(room, name, tag).finally(() => room.ending.delete(ending));
+  const ending = endRemovals(room).finally(() => room.ending.delete(ending));
   room.ending.add(ending);
 }
 
-async function endRemoval(room: VolumeRoom, name: string, tag: string): Promise<void> {
+/** Removals often come in a row: one write to the disk ends those of a moment. */
+async function endRemovals(room: VolumeRoom): Promise<void> {
+  await pause(gatherMs);
+  const ended = room.removed.splice(0);
   try {
     await room.layout.sync();
-    await room.deps.store.commit([endOp("remove", name, tag)], { freesSpace: true });
+    await room.deps.store.commit(ended, { freesSpace: true });
   } catch (error) {
-    room.deps.logger.warn("the journal still has the removal of a volume", { volume: name, error: messageOf(error) });
+    room.deps.logger.warn("the journal still has removals of volumes", {
+      volumes: ended.length,
+      error: messageOf(error),
+    });
   }
 }
 

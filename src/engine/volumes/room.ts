@@ -8,7 +8,7 @@ import { KeyedMutex } from "../../base/mutex.ts";
 import type { Events } from "../events/index.ts";
 import type { Files } from "../files/index.ts";
 import type { ProjectQuotas } from "../kernel/project-quota.ts";
-import type { Store } from "../store/index.ts";
+import type { Change, Store } from "../store/index.ts";
 import type { Trees, VolumeDriver, VolumeDrivers, VolumeRecord, VolumeUsers } from "./index.ts";
 import type { Layout } from "./layout.ts";
 import type { LocalDriver } from "./local.ts";
@@ -40,6 +40,8 @@ export interface VolumeRoom {
   readonly holds: Holds<string>;
   /** Ends of removals that nobody waits for but the daemon's own end. */
   readonly ending: Set<Promise<void>>;
+  /** What ends removals in the journal, gathered by the next of these. */
+  readonly removed: Change[];
   /** How often a container has a volume mounted, for as many events at its end: by container and volume. */
   readonly shown: Map<string, number>;
   readonly history: Pick<OwnedHistory, "removal" | "removed" | "names" | "sizeBytes">;
@@ -59,6 +61,7 @@ export function createRoom(
     changing: new KeyedMutex(),
     holds: new Holds<string>(),
     ending: new Set(),
+    removed: [],
     shown: new Map(),
     history,
   };
