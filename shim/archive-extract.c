@@ -64,7 +64,9 @@ static bool place(const char *front, const char *name, char to[2 * PATH_LIMIT]) 
 void extract_into(int root, const char *path) {
   static struct entry entry;
   static char front[PATH_LIMIT], at[2 * PATH_LIMIT], link[2 * PATH_LIMIT];
-  keeps_types = strcmp(next_word(), "keep") == 0;
+  const char *rule = next_word();
+  keeps_types = strcmp(rule, "keep") == 0;
+  bool is_whole = strcmp(rule, "whole") == 0;
   const char *uid = next_word(), *gid = next_word();
   bool is_owned = strcmp(uid, "-") != 0;
   uid_t owner = is_owned ? (uid_t)parse_decimal(uid, "UID") : 0;
@@ -77,14 +79,14 @@ void extract_into(int root, const char *path) {
   put_in_front = front;
   open_times_in_memory();
   while (read_entry(&entry)) {
-    if (!place(front, entry.path, at)) {
+    if (!place(front, entry.path, at) && !(is_whole && entry.type == '5')) {
       if (keeps_types && entry.type != '5')
         fail(EXIT_SYSTEM, "cannot overwrite directory \".\" with non-directory \"/%.*s\"", (int)(*front == 0 ? 0 : strlen(front) - 1), front);
       skip(entry.size);
       skip_padding(entry.size);
       continue;
     }
-    entry.path = at;
+    entry.path = *at == 0 ? "." : at;
     if (entry.type == '1') {
       place(front, entry.link, link);
       entry.link = link;

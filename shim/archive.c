@@ -1,7 +1,7 @@
 // gantry-archive stat ROOT PATH: prints what is there (archive-stat.c).
 // gantry-archive pack ROOT PATH: prints the same, and then the file or directory as a tar.
-// gantry-archive extract ROOT PATH keep|replace UID GID: unpacks the tar on stdin into the directory PATH. "keep": a directory is not
-//   replaced by another type of file, nor the other way round. UID and GID own all files; "-" leaves the owners as in the tar.
+// gantry-archive extract ROOT PATH keep|replace|whole UID GID: unpacks the tar on stdin into the directory PATH. "keep": a directory is not
+//   replaced by another type of file, nor the other way round. "whole": its own member ("./") tells owner, mode and times of PATH. UID and GID own all files; "-" leaves the owners as in the tar.
 // gantry-archive changes UPPER LOWER …: for each change a letter (A added, C modified, D deleted) and the path, ended by NUL.
 //   ROOT = live PID START | directory PATH ro|rw | stopped ro|rw UPPER WORK LOWERS LOWER … MOUNTS (SOURCE SUBPATH TARGET ro|rw) …
 //   START is the start time of the process (field 22 of /proc/pid/stat); LOWERS and MOUNTS are numbers.

@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -165,6 +174,8 @@ describe("snapshots of volumes", () => {
 
   it("a volume goes out as a tar and comes in again, compressed or not", async () => {
     const { name, data } = await makeVolume();
+    execFileSync("chown", ["999:34", data]);
+    execFileSync("chmod", ["2770", data]);
     await must(201, "POST", `/${name}/snapshots`, { Name: "first" });
     writeFileSync(join(data, "work"), "two");
     for (const [query, word] of [
@@ -179,6 +190,8 @@ describe("snapshots of volumes", () => {
       const imported = join(directoryOf(copy), "_data");
       assert.equal(readFileSync(join(imported, "work"), "utf8"), word);
       assert.deepEqual(readdirSync(imported).toSorted(), ["link", "sub", "work"]);
+      const { uid, gid, mode } = lstatSync(imported);
+      assert.deepEqual([uid, gid, (mode & 0o7777).toString(8)], [999, 34, "2770"]);
       assert.deepEqual(((await must(200, "GET", `/${copy}`)) as { Labels: unknown }).Labels, { a: "b" });
       assert.ok(Object.keys(readArchive(tar.bytes)).length > 0);
       await must(204, "DELETE", `/${copy}`);

@@ -28,8 +28,13 @@ export function createFiles(deps: { readonly archivePath: string }): Files {
       const { stat, rest } = await readStat(child);
       return { stat, tar: tarOf(child, rest) };
     },
-    async extract(root, path, tar, { keepTypes, owner }, signal) {
-      const args = ["extract", ...rootWords(root, true), checkPath(path), keepTypes ? "keep" : "replace"];
+    async extract(root, path, tar, { keepTypes, owner, whole }, signal) {
+      const args = [
+        "extract",
+        ...rootWords(root, true),
+        checkPath(path),
+        whole === true ? "whole" : keepTypes ? "keep" : "replace",
+      ];
       args.push(...(owner === undefined ? ["-", "-"] : [String(owner.uid), String(owner.gid)]));
       await feed(startArchive(archivePath, args, "tar", signal), tar);
     },

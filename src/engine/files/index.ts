@@ -67,7 +67,7 @@ export interface Files {
    * Unpacks a plain tar into a directory of the tree.
    *
    * @param options keepTypes: an existing directory is not replaced by something else, nor the other way round (noOverwriteDirNonDir); owner: all files get
-   *        this uid and gid instead of those in the tar
+   *        this uid and gid instead of those in the tar; whole: the member "./" tells what the directory itself shall be (without it: left as it is)
    * @throws NotFound the directory; InvalidParameter a hostile or malformed entry, it is on a read-only mount, "extraction point is
    *         not a directory"; System a clash of types (dockerd's 500); Conflict a live root's process has ended, nothing was taken of the tar then;
    *         Unavailable the disk is full (told with ENOSPC's text)
@@ -79,6 +79,7 @@ export interface Files {
     options: {
       readonly keepTypes: boolean;
       readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+      readonly whole?: boolean;
     },
     signal: AbortSignal,
   ): Promise<void>;

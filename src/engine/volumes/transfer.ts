@@ -57,7 +57,7 @@ export async function importVolume(
     const { bavail, bsize } = await statfs(fresh);
     const plain = limited(await openCompressed(tar), Math.max(0, bavail * bsize - reserveBytes));
     const source = Readable.from(plain, { objectMode: false, highWaterMark: 256 << 10 });
-    const options = { keepTypes: false, owner: undefined };
+    const options = { keepTypes: false, owner: undefined, whole: true };
     try {
       await files.extract({ kind: "directory", path: fresh }, "/", source, options, signal);
     } finally {
