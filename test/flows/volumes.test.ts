@@ -36,7 +36,9 @@ async function refused(args: readonly string[], what: RegExp): Promise<void> {
 /** Reads until it says what is waited for. */
 async function until(read: () => Promise<string>, wanted: string): Promise<void> {
   const deadline = performance.now() + 10_000;
-  for (let last = ""; last !== wanted; last = await read()) {
+  for (;;) {
+    const last = await read();
+    if (last === wanted) return;
     assert.ok(performance.now() < deadline, `${wanted} is waited for, and it is ${last}`);
     await sleep(30);
   }
@@ -191,7 +193,7 @@ test("volumes in use live through the death of the daemon, with their options", 
   await daemon.restart();
   await docker("kill", "up");
   await until(() => docker("ps", "-aq"), "");
-  assert.deepEqual(await anonymous(), []);
+  await until(async () => (await anonymous()).join(), "");
   const data = join(daemon.dataRoot, "volumes/memory/_data");
   await until(async () => String(readFileSync("/proc/self/mountinfo", "utf8").includes(data)), "false");
   assert.equal(existsSync(join(data, "f")), false);

@@ -50,6 +50,7 @@ function reached(paths: readonly string[]): readonly string[] {
     for (const path of readFileSync(0, "utf8").split("\\0")) {
       let can = "";
       for (const [letter, mode] of [["r", 4], ["w", 2], ["x", 1]]) try { accessSync(path, mode); can += letter; } catch {}
+      if (can !== "") process.stdout.write(can + " " + path + "\\n");
     }`;
   const argv = ["--input-type=module", "-e", script];
   const result = spawnSync(process.execPath, argv, { ...somebody, input: paths.join("\0") });
